@@ -1,0 +1,1 @@
+"""What was done, by whom, when: append-only rows, chained by a keyed hash."""

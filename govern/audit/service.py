@@ -1,0 +1,108 @@
+"""Record an event inside a command, and verify the chain."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from govern.audit.models import AuditEvent, AuditHead
+from govern.core.crypto import Secret, SecretBox, contains_secret
+from govern.core.db import Base
+from govern.core.uow import UnitOfWork
+
+_PENDING = "audit_pending"
+_PURPOSE = "audit"
+
+
+def record(uow: UnitOfWork, action: str, subject: Base | tuple[str, str], *, reason: str | None = None, **facts: object) -> None:
+    """Note what this command did, in its own transaction. `action` is the past tense: `key.revoked`.
+
+    `subject` is a row with an `id`, or a pair (kind, id). Facts are plain values without secrets: a value that looks like a
+    key raises ValueError, because an audit row is for ever and is read by many.
+    """
+    kind, subject_id = subject if isinstance(subject, tuple) else (subject.__tablename__, str(getattr(subject, "id")))  # noqa: B009
+    clean = {name: _plain(value) for name, value in facts.items()}
+    if contains_secret(json.dumps([clean, reason])):
+        raise ValueError(f"The audit event {action!r} would hold a secret.")
+    event = AuditEvent(
+        id=uow.new_id("aud"), at=uow.now, action=action, actor_kind=uow.actor.kind.value, actor_id=uow.actor.id,
+        actor_label=uow.actor.label, subject_kind=kind, subject_id=subject_id, facts=clean, reason=reason,
+        ip=uow.actor.ip, request_id=uow.actor.request_id,
+    )  # fmt: skip
+    uow.session.info.setdefault(_PENDING, []).append(event)
+    uow.before_commit("audit", _chain)
+
+
+def _chain(uow: UnitOfWork) -> None:
+    """Give the waiting events their place. Last in the transaction, so that the head is locked for as short as can be."""
+    head = uow.session.scalars(sa.select(AuditHead).with_for_update()).one()
+    for event in uow.session.info.pop(_PENDING):
+        head.seq += 1
+        event.seq = head.seq
+        head.digest = event.digest = _digest(uow.box, head.digest, event)
+        uow.session.add(event)
+    uow.session.flush()
+
+
+def _digest(box: SecretBox, previous: str, event: AuditEvent) -> str:
+    at = event.at.astimezone(UTC).isoformat(timespec="microseconds")
+    body = [
+        event.seq, event.id, at, event.action, event.actor_kind, event.actor_id, event.actor_label, event.subject_kind,
+        event.subject_id, event.facts, event.reason, event.ip, event.request_id,
+    ]  # fmt: skip
+    return box.fingerprint(_PURPOSE, previous + json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Secret):
+        raise TypeError("A secret does not go into the audit log.")
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    raise TypeError(f"An audit fact is a plain value, not {type(value).__name__}.")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The chain's state: how many events hold, and the first place that does not (`broken_at` is its seq)."""
+
+    events: int
+    broken_at: int | None
+    problem: str | None
+
+
+def verify(session: Session, box: SecretBox) -> Verdict:
+    """Walk the whole chain and compare it with the head. Reads in steps, so memory stays flat."""
+    head = session.scalars(sa.select(AuditHead)).one()
+    previous, expected = "", 0
+    for event in _in_order(session):
+        expected += 1
+        if event.seq != expected:
+            return Verdict(expected - 1, expected, f"Event {expected} is missing.")
+        digest = _digest(box, previous, event)
+        if digest != event.digest:
+            return Verdict(expected - 1, expected, f"Event {expected} was changed.")
+        previous = digest
+    if (head.seq, head.digest) != (expected, previous):
+        return Verdict(expected, expected + 1, f"The log ends at {expected}, but {head.seq} events were written.")
+    return Verdict(expected, None, None)
+
+
+def _in_order(session: Session) -> Iterable[AuditEvent]:
+    return session.scalars(sa.select(AuditEvent).order_by(AuditEvent.seq).execution_options(yield_per=500))

@@ -1,0 +1,91 @@
+"""Wiring: the only place that names adapters. `build(settings)` returns everything that a door needs.
+
+The EFFECTS table below says who carries out which effect. Only the worker is built with `outside=True`: it alone holds the
+admin key, so the web process, which the world can reach, cannot leak it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import httpx
+import sqlalchemy as sa
+
+from govern.core.crypto import SecretBox
+from govern.core.db import make_engine
+from govern.core.errors import InvalidInput
+from govern.core.ids import NewId, new_id
+from govern.core.outbox import Handler
+from govern.core.uow import UnitsOfWork
+from govern.keys import effects as key_effects
+from govern.members import effects as member_effects
+from govern.offboarding import effects as offboarding_effects
+from govern.openai.client import make_client
+from govern.openai.directory import OpenAIDirectory
+from govern.openai.keys import OpenAIKeys
+from govern.openai.usage import OpenAIUsage
+from govern.ports import Directory, KeyIssuer, UsageSource
+from govern.settings import Settings
+
+
+@dataclass(frozen=True)
+class Outside:
+    """The adapters that need the admin key, and the effects that need the adapters. Exists in the worker only."""
+
+    directory: Directory
+    issuer: KeyIssuer
+    usage: UsageSource
+    effects: Mapping[str, Handler]
+
+
+@dataclass(frozen=True)
+class Govern:
+    """What every door is given."""
+
+    settings: Settings
+    engine: sa.Engine
+    box: SecretBox
+    unit_of_work: UnitsOfWork
+    outside: Outside | None
+
+    def need_outside(self) -> Outside:
+        """The adapters. Raises InvalidInput where this process was not given the admin key."""
+        if self.outside is None:
+            raise InvalidInput("This process has no admin key. Set GOVERN_OPENAI_ADMIN_KEY_FILE and use `govern worker`.")
+        return self.outside
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def build(
+    settings: Settings,
+    *,
+    outside: bool = False,
+    transport: httpx.BaseTransport | None = None,
+    ids: NewId = new_id,
+) -> Govern:
+    """Wire the service. `outside=True` is for the worker; `transport` lets tests put a fake organization in OpenAI's place."""
+    engine = make_engine(settings.database.url)
+    box = SecretBox(settings.sealing.ring())
+    unit_of_work = UnitsOfWork(engine, box, ids=ids)
+    return Govern(settings, engine, box, unit_of_work, _outside(settings, unit_of_work, transport) if outside else None)
+
+
+def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.BaseTransport | None) -> Outside:
+    if settings.openai.admin_key is None:
+        raise InvalidInput("The worker needs the organization's admin key: set GOVERN_OPENAI_ADMIN_KEY_FILE (see docs/connect.md).")
+    client = make_client(
+        base_url=settings.openai.base_url, admin_key=settings.openai.admin_key, transport=transport, unit_of_work=unit_of_work,
+        requests_per_minute=settings.openai.requests_per_minute, burst=settings.openai.burst, generation=settings.openai.generation,
+    )  # fmt: skip
+    directory, issuer, usage = OpenAIDirectory(client), OpenAIKeys(client), OpenAIUsage(client)
+    effects: dict[str, Handler] = {
+        "key.issue": key_effects.Issue(unit_of_work, issuer),
+        "key.revoke": key_effects.Revoke(unit_of_work, issuer, directory),
+        "invite.send": member_effects.SendInvite(unit_of_work, directory),
+        "invite.cancel": member_effects.CancelInvite(unit_of_work, directory),
+        "offboarding.run": offboarding_effects.Run(unit_of_work, directory, issuer),
+    }
+    return Outside(directory, issuer, usage, effects)

@@ -1,0 +1,1 @@
+"""Keys: our stable credential, the native versions behind it, and every key that OpenAI lists."""

@@ -1,0 +1,118 @@
+"""Key, KeyVersion, Reveal, ObservedKey."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, deferred, mapped_column
+
+from govern.core.db import Base, UTCDateTime, words
+
+
+class KeyState(StrEnum):
+    """REQUESTED → LIVE → REVOKING → REVOKED, or REQUESTED → ABORTING → ABORTED. It never goes back.
+
+    REVOKING and ABORTING: contained here, its end at OpenAI owed. REVOKED and ABORTED: proven absent from complete listings.
+    """
+
+    REQUESTED = "requested"
+    LIVE = "live"
+    REVOKING = "revoking"
+    REVOKED = "revoked"
+    ABORTING = "aborting"
+    ABORTED = "aborted"
+
+
+OPEN_STATES = (KeyState.REQUESTED, KeyState.LIVE)
+ENDING_STATES = (KeyState.REVOKING, KeyState.ABORTING)
+ENDED_STATES = (KeyState.REVOKED, KeyState.ABORTED)
+
+
+class Key(Base):
+    """A credential of one person in one project; its id and name stay while versions come and go. Rows are never deleted."""
+
+    __tablename__ = "keys"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    person_id: Mapped[str] = mapped_column(sa.ForeignKey("people.id"), index=True)
+    project_id: Mapped[str] = mapped_column(sa.ForeignKey("projects.id"), index=True)
+    name: Mapped[str] = mapped_column(sa.String(120))
+    state: Mapped[KeyState] = mapped_column(words(KeyState), index=True)
+    requested_by: Mapped[str] = mapped_column(sa.String(120))
+    requested_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    revoke_reason: Mapped[str | None] = mapped_column(sa.String(500))
+    revoked_by: Mapped[str | None] = mapped_column(sa.String(120))
+    revoke_requested_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    problem: Mapped[str | None] = mapped_column(sa.String(300))
+
+
+class KeyVersion(Base):
+    """One native credential: a service account named `govern:<this id>` with one key. The unit of kill, cost and recovery."""
+
+    __tablename__ = "key_versions"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    key_id: Mapped[str] = mapped_column(sa.ForeignKey("keys.id"), index=True)
+    number: Mapped[int]
+    state: Mapped[KeyState] = mapped_column(words(KeyState), index=True)
+    lifetime_seconds: Mapped[int]
+    service_account_remote_id: Mapped[str | None] = mapped_column(sa.String(120), unique=True)
+    remote_id: Mapped[str | None] = mapped_column(sa.String(120), unique=True)
+    redacted: Mapped[str | None] = mapped_column(sa.String(120))
+    fingerprint: Mapped[str | None] = mapped_column(sa.String(64), index=True)
+    # Loading a key must never load its secret by the way: whoever needs it asks for the column by name.
+    sealed: Mapped[str | None] = deferred(mapped_column(sa.Text), raiseload=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    issued_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    revealed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    shredded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    absent_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (sa.UniqueConstraint("key_id", "number"),)
+
+    @property
+    def remote_name(self) -> str:
+        """The service account's name at OpenAI, by which a dead attempt's account is found again."""
+        return f"govern:{self.id}"
+
+
+class Reveal(Base):
+    """The ledger of who saw which version's value, when and from where."""
+
+    __tablename__ = "reveals"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    key_id: Mapped[str] = mapped_column(sa.ForeignKey("keys.id"), index=True)
+    version_id: Mapped[str] = mapped_column(sa.ForeignKey("key_versions.id"))
+    actor_id: Mapped[str] = mapped_column(sa.String(120))
+    actor_label: Mapped[str] = mapped_column(sa.String(200))
+    ip: Mapped[str | None] = mapped_column(sa.String(64))
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class ObservedKey(Base):
+    """A project key as OpenAI lists it, ours or not. `version_id` is set when we issued it."""
+
+    __tablename__ = "observed_keys"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    remote_id: Mapped[str] = mapped_column(sa.String(120), unique=True)
+    project_id: Mapped[str] = mapped_column(sa.ForeignKey("projects.id"), index=True)
+    version_id: Mapped[str | None] = mapped_column(sa.ForeignKey("key_versions.id"), index=True)
+    name: Mapped[str] = mapped_column(sa.String(300))
+    redacted: Mapped[str] = mapped_column(sa.String(120))
+    owner_kind: Mapped[str] = mapped_column(sa.String(20))
+    owner_remote_id: Mapped[str | None] = mapped_column(sa.String(120), index=True)
+    owner_name: Mapped[str | None] = mapped_column(sa.String(300))
+    access: Mapped[str] = mapped_column(sa.String(20))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    first_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    vanished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -1,0 +1,1 @@
+"""Members (seats in the organization) and invites (seats offered)."""

@@ -1,0 +1,1 @@
+"""People: the employees, known from sign-in, from a directory, or from the organization itself."""

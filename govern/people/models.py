@@ -1,0 +1,63 @@
+"""Person and the ways in which a person is known."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from govern.core.db import Base, UTCDateTime, words
+
+
+class PersonState(StrEnum):
+    """ACTIVE may hold keys; LEAVING is contained, their removal under way; LEFT is proven gone."""
+
+    ACTIVE = "active"
+    LEAVING = "leaving"
+    LEFT = "left"
+
+
+class Person(Base):
+    """An employee. `email` is case-folded and unique; `generation` counts returns: someone re-hired starts anew."""
+
+    __tablename__ = "people"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    email: Mapped[str] = mapped_column(sa.String(320), unique=True)
+    name: Mapped[str] = mapped_column(sa.String(200))
+    state: Mapped[PersonState] = mapped_column(words(PersonState), default=PersonState.ACTIVE)
+    generation: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Identity(Base):
+    """A sign-in of a person: issuer and subject, never the e-mail address."""
+
+    __tablename__ = "identities"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    person_id: Mapped[str] = mapped_column(sa.ForeignKey("people.id"), index=True)
+    issuer: Mapped[str] = mapped_column(sa.String(300))
+    subject: Mapped[str] = mapped_column(sa.String(300))
+    linked_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    blocked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (sa.UniqueConstraint("issuer", "subject"),)
+
+
+class Assignment(Base):
+    """Where a person stood from a day on: team, cost centre, manager. Half-open: `until_on` is the first day it is over."""
+
+    __tablename__ = "assignments"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    person_id: Mapped[str] = mapped_column(sa.ForeignKey("people.id"), index=True)
+    team: Mapped[str | None] = mapped_column(sa.String(200))
+    cost_centre: Mapped[str | None] = mapped_column(sa.String(200))
+    manager_id: Mapped[str | None] = mapped_column(sa.ForeignKey("people.id"))
+    from_on: Mapped[date]
+    until_on: Mapped[date | None]
+
+    __table_args__ = (sa.UniqueConstraint("person_id", "from_on"),)

@@ -1,0 +1,241 @@
+"""What we ask of the outside, in our words. Adapters implement these; slices see nothing else of the wire.
+
+Ids here are OpenAI's (`remote_id` in our rows). Every method may raise `core.errors.ProviderError`.
+Listings are complete or they raise: a page that cannot be read is an error, never a shorter list, because absence from a
+listing is what proves a removal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Protocol
+
+from govern.core.crypto import Secret
+
+
+@dataclass(frozen=True)
+class RemoteMember:
+    """A seat in the organization. `role` is `owner` or `reader` (other words are kept as they come)."""
+
+    id: str
+    email: str | None
+    name: str | None
+    role: str
+    added_at: datetime
+    is_service_account: bool = False
+    is_scim_managed: bool = False
+
+
+@dataclass(frozen=True)
+class ProjectGrant:
+    """A place in a project that an invite promises: `role` is `member` or `owner`."""
+
+    project_id: str
+    role: str
+
+
+@dataclass(frozen=True)
+class RemoteInvite:
+    """A seat offered. `status`: pending, accepted or expired; accepted and expired ones stay in OpenAI's list."""
+
+    id: str
+    email: str
+    role: str
+    status: str
+    created_at: datetime
+    expires_at: datetime | None
+    accepted_at: datetime | None
+    projects: tuple[ProjectGrant, ...]
+
+
+@dataclass(frozen=True)
+class RemoteProject:
+    id: str
+    name: str
+    created_at: datetime
+    archived_at: datetime | None
+    is_default: bool = False
+
+
+@dataclass(frozen=True)
+class RemoteProjectMember:
+    project_id: str
+    user_id: str
+    email: str | None
+    name: str | None
+    role: str
+    added_at: datetime
+
+
+@dataclass(frozen=True)
+class RemoteServiceAccount:
+    project_id: str
+    id: str
+    name: str
+    role: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class RemoteKey:
+    """A project API key as OpenAI lists it; the value is never shown again.
+
+    `owner_kind` is `user` or `service_account`. `access` is `active` or `inactive`: inactive means that the owner has lost
+    the project while the key still exists.
+    """
+
+    project_id: str
+    id: str
+    name: str
+    redacted: str
+    created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime | None
+    owner_kind: str
+    owner_id: str | None
+    owner_name: str | None
+    owner_email: str | None
+    access: str
+
+
+@dataclass(frozen=True)
+class RemoteAdminKey:
+    id: str
+    name: str | None
+    redacted: str
+    created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime | None
+    owner_id: str | None
+    owner_name: str | None
+    owner_role: str | None
+
+
+@dataclass(frozen=True)
+class IssuedCredential:
+    """The answer to a creation: the only time that the value exists outside OpenAI."""
+
+    service_account_id: str
+    key_id: str
+    value: Secret
+    redacted: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class UsageRow:
+    """One usage result in one bucket. `measures` holds the integers as OpenAI names them (`input_tokens`, …)."""
+
+    endpoint: str
+    bucket_start: datetime
+    bucket_end: datetime
+    project_id: str | None
+    user_id: str | None
+    api_key_id: str | None
+    model: str | None
+    batch: bool | None
+    service_tier: str | None
+    measures: dict[str, int]
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """One billed amount in one UTC day. `amount` is exact, in `currency` (lower case ISO); it may be negative."""
+
+    day: date
+    project_id: str | None
+    api_key_id: str | None
+    line_item: str | None
+    amount: Decimal
+    currency: str
+    quantity: Decimal | None
+    quantity_unit: str | None
+
+
+class Directory(Protocol):
+    """Members, invites, projects and what stands in them."""
+
+    def members(self) -> Sequence[RemoteMember]: ...
+    def find_member(self, email: str) -> RemoteMember | None:
+        """The member with this address, compared without case."""
+        ...
+
+    def remove_member(self, member_id: str) -> None:
+        """Ask for the removal. Already gone is success. Raises Rejected for the last owner."""
+        ...
+
+    def invites(self) -> Sequence[RemoteInvite]: ...
+    def invite(self, email: str, role: str, projects: Sequence[ProjectGrant]) -> RemoteInvite:
+        """Offer a seat. Not repeatable: look for a pending invite first. `projects` is always sent, also when empty,
+        because leaving it out puts the invitee into the default project."""
+        ...
+
+    def cancel_invite(self, invite_id: str) -> None:
+        """Already gone is success; an accepted invite raises Rejected."""
+        ...
+
+    def projects(self) -> Sequence[RemoteProject]:
+        """All of them, archived ones too."""
+        ...
+
+    def project_members(self, project_id: str) -> Sequence[RemoteProjectMember]: ...
+    def remove_project_member(self, project_id: str, member_id: str) -> None: ...
+    def service_accounts(self, project_id: str) -> Sequence[RemoteServiceAccount]: ...
+    def keys(self, project_id: str) -> Sequence[RemoteKey]:
+        """All project keys, also those whose owner has lost the project (`owner_project_access=any`)."""
+        ...
+
+    def delete_key(self, project_id: str, key_id: str) -> None: ...
+    def admin_keys(self) -> Sequence[RemoteAdminKey]: ...
+    def delete_admin_key(self, key_id: str) -> None: ...
+
+
+class KeyIssuer(Protocol):
+    """Makes and ends native credentials: one service account with one key each."""
+
+    def create(self, project_id: str, name: str, expires_in_seconds: int) -> IssuedCredential:
+        """Make one. Never retried inside: a lost answer raises Unavailable and leaves an account that `find` shows."""
+        ...
+
+    def find(self, project_id: str, name: str) -> Sequence[RemoteServiceAccount]:
+        """Every service account of exactly this name. An archived project has none."""
+        ...
+
+    def delete(self, project_id: str, service_account_id: str) -> None:
+        """End the account and every key of it. Already gone is success."""
+        ...
+
+
+class UsageSource(Protocol):
+    """The two clocks: usage (minutes old, no money) and costs (billed, per UTC day, restated for days)."""
+
+    def usage(self, endpoint: str, start: datetime, end: datetime, width: str) -> Iterator[UsageRow]:
+        """Rows of `[start, end)` in buckets of `width` (`1m`, `1h`, `1d`), grouped by every dimension that we store."""
+        ...
+
+    def costs(self, start: date, end: date) -> Iterator[CostRow]:
+        """Billed rows of the UTC days `[start, end)` by project, line item and key."""
+        ...
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something to tell people. `id` is stable over retries, so that a receiver can drop a duplicate."""
+
+    id: str
+    subject: str
+    text: str
+    html: str | None
+    facts: dict[str, object]
+
+
+class Notifier(Protocol):
+    """One way to reach people. The address is a mail address or a URL; `secret` signs a webhook."""
+
+    def send(self, address: str, message: Message, *, secret: Secret | None = None) -> str:
+        """Deliver and return a receipt (a message id, a status). Raises Unavailable to be tried again, Rejected if not."""
+        ...

@@ -1,0 +1,1 @@
+"""Projects, and who and what stands in them, as last seen at OpenAI."""

@@ -1,0 +1,119 @@
+"""The fixtures that everything shares: a migrated database of each kind, the fake organization, and `govern` wired to both."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from govern.bootstrap import Govern, build
+from govern.core import migrations, sealing
+from govern.core.crypto import Secret
+from govern.core.db import make_engine
+from govern.core.uow import Actor, ActorKind
+from govern.fakes.openai import FakeOpenAI, WorldSpec
+from govern.settings import Keys, OpenAI, Sealing, Settings, Web
+from tests.given import World
+from tests.peers import postgres
+
+DATABASES = ("sqlite", "postgresql")
+SEALING_KEYS = "test:" + base64.b64encode(b"only for tests, 32 bytes long...").decode()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=DATABASES, help="run database tests on this one only (both without it)")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database" in metafunc.fixturenames:
+        only = metafunc.config.getoption("--database")
+        metafunc.parametrize("database", [only] if only else list(DATABASES), scope="session")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_from_outside() -> None:
+    """A developer's own settings or keys must not reach a test."""
+    for name in list(os.environ):
+        if name.startswith(("GOVERN_", "OPENAI_")) and name != "GOVERN_SHARED":
+            del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty SQLite file to copy: migrating once is quicker than migrating per test."""
+    path = tmp_path_factory.mktemp("template") / "govern.db"
+    engine = make_engine(f"sqlite:///{path}")
+    migrations.upgrade(engine)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    with postgres.server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: postgres.Server) -> str:
+    """The name of a migrated, empty PostgreSQL database to copy."""
+    url = postgres.fresh_database(postgres_server)
+    engine = make_engine(url)
+    migrations.upgrade(engine)
+    engine.dispose()
+    return url.rsplit("/", 1)[1]
+
+
+@pytest.fixture
+def database_url(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh, migrated database of the kind that this run asks for."""
+    if database == "sqlite":
+        path = tmp_path / "govern.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server = request.getfixturevalue("postgres_server")
+    url = postgres.fresh_database(server, template=request.getfixturevalue("postgres_template"))
+    yield url
+    postgres.drop_database(server, url)
+
+
+@pytest.fixture
+def openai() -> FakeOpenAI:
+    """The fake organization: Ada owns it; two projects besides the default one; nobody else yet."""
+    return FakeOpenAI(WorldSpec(people=4, projects=3, months=0, seed=7))
+
+
+@pytest.fixture
+def settings(database_url: str, openai: FakeOpenAI) -> Settings:
+    return Settings(
+        mode="test",
+        database={"url": database_url},
+        sealing=Sealing(keys=Secret(SEALING_KEYS)),
+        openai=OpenAI(admin_key=Secret(openai.admin_key), base_url="http://openai.test/v1"),
+        web=Web(url="http://govern.test", wait_seconds=0),
+        keys=Keys(),
+    )
+
+
+@pytest.fixture
+def govern(settings: Settings, openai: FakeOpenAI) -> Iterator[Govern]:
+    """The whole service on a real database, with the fake organization in OpenAI's place."""
+    govern = build(settings, outside=True, transport=httpx.WSGITransport(app=openai.app))
+    with govern.unit_of_work(Actor(ActorKind.CLI, "setup", "setup")) as uow:
+        sealing.note_ring(uow)
+    yield govern
+    govern.close()
+
+
+@pytest.fixture
+def world(govern: Govern, openai: FakeOpenAI) -> World:
+    """Short ways to bring about what a test needs, through the commands."""
+    return World(govern, openai)
