@@ -85,7 +85,8 @@ class RelyingParty:
                 claims_options={"iss": {"essential": True, "value": self.issuer}}, leeway=5
             )
             userinfo = dict(self.openid.userinfo(token=token))
-        except (OAuthError, JoseError, ValueError, RequestException) as error:  # the last: a provider that is down or answers 5xx
+        # Authlib lets the error of `requests` through when the provider is down or answers 5xx.
+        except (OAuthError, JoseError, ValueError, RequestException) as error:
             self.refusals.append(f"{type(error).__name__}: {error}")
             return self.refusals[-1], 400
         session.clear()
