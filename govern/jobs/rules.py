@@ -1,0 +1,35 @@
+"""The names of the jobs, and the arithmetic of slots."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+NAMES: Final = (
+    "directory.sync",
+    "usage.sync",
+    "costs.sync",
+    "budgets.evaluate",
+    "keys.expire",
+    "reveals.shred",
+    "keys.reconcile",
+    "housekeeping",
+)
+"""What can be asked for by hand. `govern/worker/jobs.py` says what each does and how often."""
+
+BEAT: Final = timedelta(seconds=5)
+"""How often a worker says that it lives, and renews what it holds."""
+SILENT: Final = timedelta(seconds=30)
+"""A worker not heard of for so long does not count as alive."""
+LEASE: Final = timedelta(seconds=60)
+"""A run whose worker has not renewed it for so long is given to another worker."""
+MOST_ATTEMPTS: Final = 3
+"""A run that took three workers down with it is not tried a fourth time."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def slot_of(now: datetime, every: timedelta) -> str:
+    """The time box that `now` is in, by its beginning. Boxes are cut from 1970 on in UTC, the same on every machine."""
+    begin = now - (now - _EPOCH) % every
+    return begin.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
