@@ -1,0 +1,1 @@
+"""Who may do what: roles and permissions, sessions, API tokens, one-time set-up links, repeated requests."""
