@@ -74,7 +74,8 @@ def submit(http: httpx.Client, page: httpx.Response, press: str = "", **values: 
         if unknown := values.keys() - form.fields.keys():
             raise LookupError(f"the form has no field {sorted(unknown)}, only {sorted(form.fields)}")
         data = form.fields | values | ({button[0]: button[1]} if button[0] else {})
-        carried = {"params": data} if form.method == "GET" else {"data": data}
+        if form.method == "GET":
+            return http.get(form.action, params=data, follow_redirects=True)
         origin = f"{page.url.scheme}://{page.url.netloc.decode()}"
-        return http.request(form.method, form.action, headers={"Origin": origin}, follow_redirects=True, **carried)
+        return http.post(form.action, data=data, headers={"Origin": origin}, follow_redirects=True)
     raise LookupError(f"{page.url} has no form with a button {press!r}: {page.text[:500]}")

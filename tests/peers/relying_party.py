@@ -72,7 +72,8 @@ class RelyingParty:
         )
 
     def login(self) -> AnyResponse:
-        return self.openid.authorize_redirect(f"{self.base}/auth/callback", **request.args.to_dict())
+        response: AnyResponse = self.openid.authorize_redirect(f"{self.base}/auth/callback", **request.args.to_dict())
+        return response
 
     def callback(self) -> AnyResponse | tuple[str, int]:
         try:
@@ -98,7 +99,8 @@ class RelyingParty:
         visit = self.visits.pop(session.pop("visit", ""), None)
         if visit is None:
             return redirect("/")
-        return self.openid.logout_redirect(f"{self.base}/auth/logged-out", id_token_hint=visit.id_token)
+        response: AnyResponse = self.openid.logout_redirect(f"{self.base}/auth/logged-out", id_token_hint=visit.id_token)
+        return response
 
     def logged_out(self) -> AnyResponse:
         self.openid.validate_logout_response()
