@@ -52,11 +52,17 @@ def finish(uow: UnitOfWork, run: JobRun, *, report: Mapping[str, int] | None = N
             JobRun.state == RunState.RUNNING,
         )
         .values(
-            state=RunState.DONE if problem is None else RunState.FAILED, finished_at=uow.now, leased_until=None,
+            state=RunState.DONE if problem is None else RunState.FAILED, finished_at=uow.now, leased_until=None, progress=None,
             report=dict(report) if report is not None else None, problem=redact(problem)[:500] if problem else None,
         )
     )  # fmt: skip
     return ended.rowcount == 1  # type: ignore[attr-defined, no-any-return]
+
+
+def note_progress(uow: UnitOfWork, run: JobRun, what: str, done: int, total: int) -> None:
+    """Say how far the run is, for whoever watches it."""
+    mine = sa.update(JobRun).where(JobRun.id == run.id, JobRun.attempt == run.attempt, JobRun.state == RunState.RUNNING)
+    uow.session.execute(mine.values(progress={"what": what, "done": done, "total": total}))
 
 
 def beat(uow: UnitOfWork, worker_id: str, host: str, *, is_leader: bool) -> None:
@@ -66,11 +72,13 @@ def beat(uow: UnitOfWork, worker_id: str, host: str, *, is_leader: bool) -> None
         row = WorkerHeartbeat(id=worker_id, host=host[:200], is_leader=is_leader, started_at=uow.now, seen_at=uow.now)
         uow.session.add(row)
     row.is_leader, row.seen_at = is_leader, uow.now
-    uow.session.execute(
-        sa.update(JobRun)
-        .where(JobRun.worker_id == worker_id, JobRun.state == RunState.RUNNING)
-        .values(leased_until=uow.now + LEASE)
-    )
+    renew(uow, worker_id)
+
+
+def renew(uow: UnitOfWork, worker_id: str) -> None:
+    """Renew the leases of the runs that this worker has in hand."""
+    mine = sa.update(JobRun).where(JobRun.worker_id == worker_id, JobRun.state == RunState.RUNNING)
+    uow.session.execute(mine.values(leased_until=uow.now + LEASE))
 
 
 def sign_off(uow: UnitOfWork, worker_id: str) -> None:

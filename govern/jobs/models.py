@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
@@ -24,7 +25,8 @@ class JobRun(Base):
     """One run of one job. (job, slot) is unique: of several workers that start the same slot, one wins the insert.
 
     `slot` is the beginning of the time box (`2026-03-10T12:00:00Z`), or `manual:<id>` for a run asked for by hand.
-    `report` holds counts; `problem` is a sentence without secrets.
+    `report` holds counts; `problem` is a sentence without secrets; `progress` is how far it is, `{"what", "done", "total"}`,
+    while it runs.
     """
 
     __tablename__ = "job_runs"
@@ -40,7 +42,8 @@ class JobRun(Base):
     started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     leased_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    report: Mapped[dict[str, int] | None] = mapped_column(sa.JSON)
+    progress: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
+    report: Mapped[dict[str, int] | None] = mapped_column(sa.JSON(none_as_null=True))
     problem: Mapped[str | None] = mapped_column(sa.String(500))
 
     __table_args__ = (

@@ -1,0 +1,94 @@
+"""The whole timetable on one page.
+
+Every job is level-triggered: it reads what is due from rows, so a missed slot loses nothing and a second run changes
+nothing. Each returns counts, which are kept with the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from govern.bootstrap import Govern
+from govern.budgets import service as budgets
+from govern.core.uow import Actor, ActorKind
+from govern.keys import service as keys
+from govern.keys import sync as key_sync
+from govern.members import sync as directory
+from govern.settings import Settings
+from govern.usage import sync as usage
+from govern.worker import housekeeping
+from govern.worker.progress import Progress
+
+Report = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Job:
+    """`run` does everything that is due and returns counts. It waits until `after` has come to an end once, ever."""
+
+    name: str
+    every: timedelta
+    run: Callable[[Govern, Progress], Report]
+    after: str | None = None
+
+
+def timetable(settings: Settings) -> tuple[Job, ...]:
+    """Every job, in the order in which they begin when all are due."""
+    sync = settings.sync
+    return (
+        Job("directory.sync", timedelta(minutes=sync.directory_minutes), sync_directory),
+        # Spend is put down to people and projects, so these should be known first.
+        Job("usage.sync", timedelta(minutes=sync.usage_minutes), sync_usage, after="directory.sync"),
+        Job("costs.sync", timedelta(minutes=sync.costs_minutes), sync_costs, after="directory.sync"),
+        Job("budgets.evaluate", timedelta(minutes=5), evaluate_budgets, after="usage.sync"),
+        Job("keys.expire", timedelta(minutes=5), expire_keys),
+        Job("reveals.shred", timedelta(minutes=1), shred_reveals),
+        Job("keys.reconcile", timedelta(hours=1), reconcile_keys, after="directory.sync"),
+        Job("housekeeping", timedelta(hours=6), housekeeping.run),
+    )
+
+
+def sync_directory(govern: Govern, progress: Progress) -> Report:
+    """Members, invites, projects and what stands in them, as OpenAI lists them now."""
+    return directory.run(govern.unit_of_work, govern.need_outside().directory, progress=progress)
+
+
+def sync_usage(govern: Govern, _progress: Progress) -> Report:
+    """Usage of the last days; all that can be had at the first run."""
+    sync = govern.settings.sync
+    return usage.run_usage(
+        govern.unit_of_work, govern.need_outside().usage, trailing_days=sync.trailing_days, backfill_days=sync.backfill_days
+    )
+
+
+def sync_costs(govern: Govern, _progress: Progress) -> Report:
+    """Billed costs of the last days, which OpenAI restates for a while."""
+    sync = govern.settings.sync
+    return usage.run_costs(
+        govern.unit_of_work, govern.need_outside().usage, trailing_days=sync.trailing_days, backfill_days=sync.backfill_days
+    )
+
+
+def evaluate_budgets(govern: Govern, _progress: Progress) -> Report:
+    """Compare spend with the budgets; each crossing alerts once."""
+    return budgets.evaluate_all(govern.unit_of_work)
+
+
+def expire_keys(govern: Govern, _progress: Progress) -> Report:
+    """End keys that expired, and keys whose value nobody opened in time."""
+    with govern.unit_of_work(Actor(ActorKind.JOB, "keys.expire", "keys.expire")) as uow:
+        return keys.expire_due(uow, unseen=timedelta(hours=govern.settings.keys.unseen_hours))
+
+
+def shred_reveals(govern: Govern, _progress: Progress) -> Report:
+    """Destroy sealed values whose time to be shown again is over."""
+    with govern.unit_of_work(Actor(ActorKind.JOB, "reveals.shred", "reveals.shred")) as uow:
+        return keys.shred_due(uow, window=timedelta(minutes=govern.settings.keys.reveal_again_minutes))
+
+
+def reconcile_keys(govern: Govern, _progress: Progress) -> Report:
+    """Compare the keys that we issued with what OpenAI lists, and end what provably should not be there."""
+    outside = govern.need_outside()
+    return key_sync.reconcile(govern.unit_of_work, outside.directory, outside.issuer)
