@@ -93,6 +93,7 @@ class Reveal(Base):
     actor_label: Mapped[str] = mapped_column(sa.String(200))
     ip: Mapped[str | None] = mapped_column(sa.String(64))
     at: Mapped[datetime] = mapped_column(UTCDateTime)
+    repeat_mark: Mapped[str | None] = mapped_column(sa.String(64))
 
 
 class ObservedKey(Base):

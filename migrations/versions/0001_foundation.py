@@ -359,6 +359,7 @@ def upgrade() -> None:
         sa.Column("actor_label", sa.String(length=200), nullable=False),
         sa.Column("ip", sa.String(length=64), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("repeat_mark", sa.String(length=64), nullable=True),
         sa.ForeignKeyConstraint(["key_id"], ["keys.id"], name=op.f("fk_reveals_key_id_keys")),
         sa.ForeignKeyConstraint(["version_id"], ["key_versions.id"], name=op.f("fk_reveals_version_id_key_versions")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reveals")),

@@ -1,0 +1,140 @@
+"""Keep the promises of `service`: make native credentials, and end them.
+
+A creation cannot be repeated blindly: OpenAI knows no idempotency key and shows the secret once. So whoever carries out
+`key.issue` a second time first sweeps what the dead attempt may have left (found by name), creates, and records only if its
+claim is still the newest; otherwise it takes back what it made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from govern.core import outbox
+from govern.core.crashpoints import crashpoint
+from govern.core.errors import Rejected
+from govern.core.outbox import Claim, ClaimLost, Later
+from govern.core.uow import UnitsOfWork
+from govern.keys import service
+from govern.keys.models import ENDED_STATES, Key, KeyState, KeyVersion
+from govern.ports import Directory, KeyIssuer
+from govern.projects.models import Project
+
+
+@dataclass(frozen=True)
+class _Native:
+    """What the outside needs to know of a version."""
+
+    version_id: str
+    project_id: str
+    name: str
+    state: KeyState
+    lifetime_seconds: int
+    service_account_id: str | None
+    key_id: str | None
+
+
+def _native(session: Session, version_id: str) -> _Native:
+    version, project = session.execute(
+        sa.select(KeyVersion, Project)
+        .join(Key, Key.id == KeyVersion.key_id)
+        .join(Project, Project.id == Key.project_id)
+        .where(KeyVersion.id == version_id)
+    ).one()
+    return _Native(
+        version.id, project.remote_id, version.remote_name, version.state, version.lifetime_seconds,
+        version.service_account_remote_id, version.remote_id,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Issue:
+    """`key.issue`: sweep, create, record; subject is the version."""
+
+    unit_of_work: UnitsOfWork
+    issuer: KeyIssuer
+
+    def __call__(self, claim: Claim) -> Later | None:
+        with self.unit_of_work.reading() as session:
+            native = _native(session, claim.subject_id)
+        if native.state is not KeyState.REQUESTED:  # revoked before it was made; `key.revoke` sweeps
+            with self.unit_of_work(claim.actor) as uow:
+                outbox.settle(uow, claim)
+            return None
+        if claim.attempt > 1:
+            for account in self.issuer.find(native.project_id, native.name):
+                crashpoint("key.issue.sweep")
+                self.issuer.delete(native.project_id, account.id)
+        crashpoint("key.issue.before_create")
+        try:
+            credential = self.issuer.create(native.project_id, native.name, native.lifetime_seconds)
+        except Rejected as refusal:
+            with self.unit_of_work(claim.actor) as uow:
+                outbox.settle(uow, claim)
+                service.record_refused(uow, native.version_id, refusal.sentence)
+            return None
+        crashpoint("key.issue.created")
+        try:
+            with self.unit_of_work(claim.actor) as uow:
+                outbox.settle(uow, claim)
+                service.record_issued(uow, native.version_id, credential)
+                crashpoint("key.issue.before_commit")
+        except (ClaimLost, service.NoLongerWanted):
+            crashpoint("key.issue.fenced")
+            self.issuer.delete(native.project_id, credential.service_account_id)
+            with self.unit_of_work(claim.actor) as uow:
+                outbox.settle(uow, claim)  # raises again for a lost claim: the newer attempt settles its own
+        crashpoint("key.issue.recorded")
+        return None
+
+
+@dataclass(frozen=True)
+class Revoke:
+    """`key.revoke`: delete the service account, then see in complete listings that it and its keys are gone."""
+
+    unit_of_work: UnitsOfWork
+    issuer: KeyIssuer
+    directory: Directory
+
+    def __call__(self, claim: Claim) -> Later | None:
+        with self.unit_of_work.reading() as session:
+            native = _native(session, claim.subject_id)
+            making = outbox.open_effect(session, "key.issue", claim.subject_id)
+        if native.state in ENDED_STATES:
+            with self.unit_of_work(claim.actor) as uow:
+                outbox.settle(uow, claim)
+            return None
+        if making is not None:  # an attempt may be between creation and record: what it made shows only once it has settled
+            return Later(1, "An attempt to make this key is still under way.")
+        crashpoint("key.revoke.before_delete")
+        if native.service_account_id is not None:
+            self.issuer.delete(native.project_id, native.service_account_id)
+        crashpoint("key.revoke.deleted")
+        if self._still_listed(native):
+            return Later(5, "OpenAI still lists the credential.")
+        crashpoint("key.revoke.absent")
+        with self.unit_of_work(claim.actor) as uow:
+            outbox.settle(uow, claim)
+            service.record_ended(uow, native.version_id)
+            crashpoint("key.revoke.before_commit")
+        crashpoint("key.revoke.recorded")
+        return None
+
+    def _still_listed(self, native: _Native) -> bool:
+        """Delete whatever carries the version's name; true if anything of it is still listed afterwards."""
+        strays = self._accounts(native)
+        for account_id in strays:
+            crashpoint("key.revoke.sweep")
+            self.issuer.delete(native.project_id, account_id)
+        if strays and self._accounts(native):
+            return True
+        gone = strays | {native.service_account_id}
+        return any(
+            key.id == native.key_id or key.owner_id in gone for key in self.directory.keys(native.project_id) if key.owner_id
+        )
+
+    def _accounts(self, native: _Native) -> set[str]:
+        listed = self.directory.service_accounts(native.project_id)
+        return {account.id for account in listed if account.name == native.name or account.id == native.service_account_id}

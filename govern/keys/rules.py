@@ -1,0 +1,48 @@
+"""Who may hold and see a key: pure decisions."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from govern.core.errors import InvalidInput, NotAllowed, PolicyViolation
+from govern.core.uow import Actor
+from govern.keys.models import Key
+from govern.people.models import Person, PersonState
+from govern.projects.models import Project
+
+LONGEST: Final = timedelta(days=365)  # OpenAI's own limit for an expiry: 31,536,000 seconds
+
+
+def check_may_hold(person: Person, project: Project, *, held: int, most_per_person: int) -> None:
+    """Raise PolicyViolation if this person may not be given a key in this project."""
+    if person.state is not PersonState.ACTIVE:
+        raise PolicyViolation(f"{person.name} is being removed or has left, and cannot be given a key.", "person_active")
+    if project.archived_at is not None or project.vanished_at is not None:
+        raise PolicyViolation(f"The project {project.name} is archived; choose another.", "project_open")
+    if project.is_default:
+        raise PolicyViolation("OpenAI does not allow service accounts in the default project; choose another.", "not_default")
+    if held >= most_per_person:
+        raise PolicyViolation(
+            f"{person.name} holds {held} keys and the most per person is {most_per_person}. Revoke one first.", "most_per_person"
+        )
+
+
+def check_lifetime(lifetime: timedelta) -> None:
+    """Raise InvalidInput unless it is between one second and OpenAI's longest."""
+    if not timedelta(seconds=1) <= lifetime <= LONGEST:
+        raise InvalidInput("A key lives between 1 and 365 days.", {"expires_in_days": "Choose 1 to 365."})
+
+
+def check_name(name: str) -> str:
+    """The name trimmed. Raises InvalidInput."""
+    name = name.strip()
+    if not 1 <= len(name) <= 120 or not name.isprintable():
+        raise InvalidInput("A key needs a name of 1 to 120 characters.", {"name": "Write 1 to 120 printable characters."})
+    return name
+
+
+def check_may_reveal(key: Key, actor: Actor) -> None:
+    """Only the one it is for and the one who asked for it may see the value. Raises NotAllowed."""
+    if actor.id not in (key.person_id, key.requested_by):
+        raise NotAllowed("Only the person the key is for, or whoever asked for it, can see its value.")

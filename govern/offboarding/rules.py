@@ -1,0 +1,32 @@
+"""The order of a removal, which is its security property, and what may not be removed."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from govern.core.errors import InvalidInput
+
+STEPS: Final = (
+    ("keys", "Keys that we issued for them"),
+    ("service_accounts", "Service accounts that carry their keys' names"),
+    ("invites", "Invites to their address"),
+    ("personal_keys", "Keys that they made themselves"),
+    ("memberships", "Places in projects"),
+    ("seat", "Seat in the organization"),
+    ("verify", "Complete listings show nothing of them"),
+)
+"""Name and sentence of each step. Keys go before memberships: once a membership is gone, its keys drop out of the default
+listing while they still exist; the seat goes last: afterwards nothing can be looked up by the member any more."""
+
+
+def planned() -> list[dict[str, Any]]:
+    """The steps as they are stored: nothing done yet."""
+    return [{"name": name, "title": title, "state": "waiting", "found": 0, "ended": 0, "at": None} for name, title in STEPS]
+
+
+def check_reason(reason: str) -> str:
+    """The reason trimmed. Raises InvalidInput: an auditor will ask for it."""
+    reason = reason.strip()
+    if not 3 <= len(reason) <= 500:
+        raise InvalidInput("A removal needs a reason of 3 to 500 characters.", {"reason": "Say why, in 3 to 500 characters."})
+    return reason

@@ -1,0 +1,95 @@
+"""Commands of a removal. `start` contains the person in one transaction; `effects.Run` ends and proves the rest."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from govern.audit import service as audit
+from govern.core import outbox
+from govern.core.uow import UnitOfWork
+from govern.identity import service as identity
+from govern.keys import queries as key_queries
+from govern.keys import service as keys
+from govern.keys.models import ObservedKey
+from govern.members import queries as members
+from govern.members import rules as member_rules
+from govern.members import service as member_service
+from govern.members.models import InviteState
+from govern.offboarding import queries, rules
+from govern.offboarding.models import Offboarding, OffboardingState
+from govern.people import service as people
+from govern.people.models import PersonState
+from govern.projects.models import ProjectMember
+
+
+def start(uow: UnitOfWork, id_or_email: str, *, reason: str) -> Offboarding:
+    """Cut the person off here and now, and owe the removal at OpenAI.
+
+    Repeatable: while a removal is under way it is returned and made due again; when it is done and nothing came back, the
+    finished one is returned. Raises NotFound, InvalidInput, PolicyViolation (the last owner).
+    """
+    reason = rules.check_reason(reason)
+    subject = queries.subject_of(uow.session, id_or_email)
+    person = people.lock(uow.session, subject.person.id) if subject.person else None
+    earlier = queries.latest(uow.session, subject.email)
+    if earlier is not None and earlier.state is OffboardingState.CONTAINED:
+        outbox.enqueue(uow, "offboarding.run", earlier.id)
+        return earlier
+    seated = subject.member is not None and subject.member.vanished_at is None
+    if earlier is not None and not seated and subject.invite is None and (person is None or person.state is PersonState.LEFT):
+        return earlier
+    member_rules.check_may_remove(subject.member, owners=members.count_owners(uow.session))
+    removal = Offboarding(
+        id=uow.new_id("off"), email=subject.email, person_id=person.id if person else None,
+        member_remote_id=subject.member.remote_id if subject.member else None, state=OffboardingState.CONTAINED,
+        reason=reason, started_by=uow.actor.id, started_at=uow.now, steps=rules.planned(),
+    )  # fmt: skip
+    uow.session.add(removal)
+    uow.session.flush()
+    if person is not None:
+        people.contain(uow, person)
+        identity.end_everything(uow, person.id)
+        for key in key_queries.find_keys(uow.session, person_id=person.id, limit=1000):
+            keys.revoke_key(uow, key.id, reason=f"Removal of {person.email}: {reason}"[:500])
+    if subject.invite is not None and subject.invite.state in (InviteState.REQUESTED, InviteState.PENDING):
+        member_service.cancel_invite(uow, subject.invite.id)
+    audit.record(uow, "member.contained", removal, email=subject.email, reason=reason)
+    outbox.enqueue(uow, "offboarding.run", removal.id)
+    return removal
+
+
+def record_step(uow: UnitOfWork, removal_id: str, name: str, *, found: int, ended: int) -> None:
+    """Note that a step is through, so that whoever looks sees how far it is and a restart goes on from there."""
+    removal = uow.session.get_one(Offboarding, removal_id)
+    done = {"state": "done", "found": found, "ended": ended, "at": uow.now.isoformat()}
+    removal.steps = [step | done if step["name"] == name else step for step in removal.steps]
+    removal.waiting_for = None
+    audit.record(uow, "member.step_done", removal, step=name, found=found, ended=ended)
+
+
+def reopen_steps(uow: UnitOfWork, removal_id: str) -> None:
+    """The proof failed: every step is to be walked again, except the keys', whose ends are proven one by one."""
+    removal = uow.session.get_one(Offboarding, removal_id)
+    removal.steps = [step if step["name"] == "keys" else step | {"state": "waiting"} for step in removal.steps]
+    audit.record(uow, "member.proof_failed", removal)
+
+
+def record_waiting(uow: UnitOfWork, removal_id: str, sentence: str) -> None:
+    uow.session.get_one(Offboarding, removal_id).waiting_for = sentence[:300]
+
+
+def record_done(uow: UnitOfWork, removal_id: str) -> None:
+    """Complete listings show nothing of them: the word *revoked* may be used."""
+    removal = uow.session.get_one(Offboarding, removal_id)
+    removal.state, removal.done_at, removal.waiting_for = OffboardingState.DONE, uow.now, None
+    done = {"state": "done", "at": uow.now.isoformat()}
+    removal.steps = [step | done if step["name"] == "verify" else step for step in removal.steps]
+    if removal.person_id is not None:
+        people.record_left(uow, people.lock(uow.session, removal.person_id))
+    member = members.find_member(uow.session, removal.member_remote_id) if removal.member_remote_id else None
+    if member is not None and member.vanished_at is None:
+        member.vanished_at = uow.now
+        for table, owner in ((ProjectMember, ProjectMember.member_remote_id), (ObservedKey, ObservedKey.owner_remote_id)):
+            here = sa.update(table).where(owner == member.remote_id, table.vanished_at.is_(None))
+            uow.session.execute(here.values(vanished_at=uow.now))
+    audit.record(uow, "member.revoked", removal, email=removal.email)

@@ -1,0 +1,73 @@
+"""Commands on people."""
+
+from __future__ import annotations
+
+import re
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from govern.audit import service as audit
+from govern.core.errors import InvalidInput, NotFound
+from govern.core.uow import UnitOfWork
+from govern.people import queries
+from govern.people.models import Identity, Person, PersonState
+
+
+def clean_email(email: str) -> str:
+    """The address as we compare it: trimmed and case-folded. Raises InvalidInput if it cannot be one."""
+    cleaned = email.strip().casefold()
+    if len(cleaned) > 320 or not re.fullmatch(r"[^@\s\x00-\x1f<>\"]+@[^@\s\x00-\x1f<>\"]+\.[^@\s\x00-\x1f<>\".]+", cleaned):
+        raise InvalidInput("That is not an e-mail address.", {"email": "Write it like name@example.com."})
+    return cleaned
+
+
+def lock(session: Session, person_id: str) -> Person:
+    """The person, locked until the transaction ends, so that issuing and removal cannot pass each other. Raises NotFound."""
+    person = session.get(Person, person_id, with_for_update=True, populate_existing=True)
+    if person is None:
+        raise NotFound(f"There is no person {person_id!r}.")
+    return person
+
+
+def ensure(uow: UnitOfWork, email: str, name: str | None) -> Person:
+    """The person with this address; made if nobody has it."""
+    email = clean_email(email)
+    person = queries.find(uow.session, email)
+    if person is None:
+        shown = (name or "").strip()[:200] or email.partition("@")[0]
+        person = Person(id=uow.new_id("per"), email=email, name=shown, state=PersonState.ACTIVE, generation=1, created_at=uow.now)
+        uow.session.add(person)
+        uow.session.flush()
+        audit.record(uow, "person.added", person, email=email)
+    return person
+
+
+def link_identity(uow: UnitOfWork, person: Person, issuer: str, subject: str) -> Identity:
+    """Bind a sign-in to the person, once and for all."""
+    identity = Identity(id=uow.new_id("idn"), person_id=person.id, issuer=issuer, subject=subject, linked_at=uow.now)
+    uow.session.add(identity)
+    audit.record(uow, "person.identity_linked", person, issuer=issuer)
+    return identity
+
+
+def contain(uow: UnitOfWork, person: Person) -> None:
+    """From now on they hold nothing new and their sign-ins are refused."""
+    person.state = PersonState.LEAVING
+    blocked = sa.update(Identity).where(Identity.person_id == person.id, Identity.blocked_at.is_(None))
+    uow.session.execute(blocked.values(blocked_at=uow.now))
+
+
+def record_left(uow: UnitOfWork, person: Person) -> None:
+    """The removal is proven."""
+    person.state = PersonState.LEFT
+    audit.record(uow, "person.left", person)
+
+
+def welcome_back(uow: UnitOfWork, person: Person) -> None:
+    """Someone who left returns: a new generation, to which nothing of the old one belongs."""
+    if person.state is not PersonState.LEFT:
+        return
+    person.state, person.generation = PersonState.ACTIVE, person.generation + 1
+    uow.session.execute(sa.update(Identity).where(Identity.person_id == person.id).values(blocked_at=None))
+    audit.record(uow, "person.returned", person, generation=person.generation)
