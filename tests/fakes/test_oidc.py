@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -17,7 +18,7 @@ from authlib.oidc.discovery import OpenIDProviderMetadata
 from govern.fakes.oidc import Client, DemoProvider, Fault, Person
 from govern.fakes.server import serve
 from tests.peers.forms import forms, submit
-from tests.peers.relying_party import RelyingParty
+from tests.peers.relying_party import RelyingParty, Visit
 
 ADA = Person("ada@corp.example", "Ada Admin", ["govern-admins", "eng"])
 EVE = Person("eve@corp.example", "Eve Example")
@@ -43,7 +44,7 @@ class Stage:
     def who(self) -> str:
         return self.browser.get(self.party.base).text.partition('id="who">')[2].partition("<")[0]
 
-    def only_visit(self):
+    def only_visit(self) -> Visit:
         [visit] = self.party.visits.values()
         return visit
 
@@ -212,7 +213,7 @@ def test_a_form_from_another_site_is_refused(stage: Stage) -> None:
         ({"scope": "unheard-of"}, "invalid_scope"),
     ],
 )
-def test_a_faulty_request_goes_back_with_an_error_and_the_issuer(stage: Stage, changes, error: str) -> None:
+def test_a_faulty_request_goes_back_with_an_error_and_the_issuer(stage: Stage, changes: dict[str, Any], error: str) -> None:
     params = authorization_request(stage, **changes)
     answer = answer_of(stage.browser.get(f"{stage.provider.issuer}/authorize", params=params, follow_redirects=False))
     assert (answer["error"], answer["state"], answer["iss"]) == (error, "s-1", stage.provider.issuer)
@@ -227,7 +228,7 @@ def test_a_faulty_request_goes_back_with_an_error_and_the_issuer(stage: Stage, c
         {"redirect_uri": None},
     ],
 )
-def test_without_a_trusted_address_there_is_a_page_and_no_redirect(stage: Stage, changes) -> None:
+def test_without_a_trusted_address_there_is_a_page_and_no_redirect(stage: Stage, changes: dict[str, Any]) -> None:
     params = authorization_request(stage, **changes)
     answer = stage.browser.get(f"{stage.provider.issuer}/authorize", params=params, follow_redirects=False)
     assert answer.status_code == 400
@@ -284,7 +285,7 @@ def test_two_at_once_cannot_both_redeem_a_code(stage: Stage) -> None:
         ({"grant_type": "refresh_token"}, 400, "unsupported_grant_type"),
     ],
 )
-def test_the_token_endpoint_refuses(stage: Stage, changes, status: int, error: str) -> None:
+def test_the_token_endpoint_refuses(stage: Stage, changes: dict[str, Any], status: int, error: str) -> None:
     answer = redeem(stage, **({"code": code_for(stage)} | changes))
     assert (answer.status_code, answer.json()["error"]) == (status, error)
     if status == 401:

@@ -24,7 +24,9 @@ class _FormReader(HTMLParser):
         super().__init__()
         self.address = address
         self.forms: list[Form] = []
+        self._by_id: dict[str, Form] = {}
         self._open: Form | None = None
+        self._owner: Form | None = None
         self._button: tuple[str, str] | None = None
         self._text = ""
 
@@ -34,22 +36,26 @@ class _FormReader(HTMLParser):
             action = urljoin(self.address, given.get("action") or self.address)
             self._open = Form(action, given.get("method", "get").upper())
             self.forms.append(self._open)
-        elif self._open is None:
+            self._by_id[given.get("id", "")] = self._open
             return
-        elif tag == "input" and given.get("name"):
+        # A field outside may belong to a form by its id.
+        owner = self._by_id.get(given["form"]) if "form" in given else self._open
+        if owner is None:
+            return
+        if tag == "input" and given.get("name"):
             unticked = given.get("type") in ("checkbox", "radio") and "checked" not in given
             if not unticked:
-                self._open.fields[given["name"]] = given.get("value", "")
-        elif tag == "button":
-            self._button, self._text = (given.get("name", ""), given.get("value", "")), ""
+                owner.fields[given["name"]] = given.get("value", "")
+        elif tag == "button" and given.get("type", "submit") == "submit":
+            self._owner, self._button, self._text = owner, (given.get("name", ""), given.get("value", "")), ""
 
     def handle_data(self, data: str) -> None:
         if self._button is not None:
             self._text += f" {data}"
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "button" and self._open is not None and self._button is not None:
-            self._open.buttons.append((*self._button, " ".join(self._text.split())))
+        if tag == "button" and self._owner is not None and self._button is not None:
+            self._owner.buttons.append((*self._button, " ".join(self._text.split())))
             self._button = None
         elif tag == "form":
             self._open = None
