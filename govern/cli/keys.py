@@ -1,0 +1,116 @@
+"""`govern keys`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import click
+from sqlalchemy.orm import Session
+
+from govern.bootstrap import Govern
+from govern.cli import host, output
+from govern.cli.projects import project_id_of
+from govern.cli.waiting import carried_out
+from govern.core.errors import Rejected
+from govern.keys import queries, service
+from govern.keys.models import ENDED_STATES, Key, KeyState
+from govern.people import queries as people
+from govern.projects import queries as projects
+
+
+@click.group()
+def keys() -> None:
+    """List, issue, reveal and revoke keys."""
+
+
+@keys.command("list")
+@click.option("--person", metavar="ID-OR-EMAIL", help="Only this person's.")
+@click.option("--project", help="Only this project's (id or name).")
+@click.option("--state", type=click.Choice([state.value for state in KeyState]), help="Only keys in this state.")
+@click.option("--limit", type=click.IntRange(1, 5000), default=200, show_default=True)
+@host.as_json
+def list_keys(person: str | None, project: str | None, state: str | None, limit: int, as_json: bool) -> None:
+    """Keys that this service issued, newest first."""
+    with host.opened() as govern, govern.unit_of_work.reading() as session:
+        found = queries.find_keys(
+            session,
+            limit=limit,
+            person_id=people.get(session, person).id if person else None,
+            project_id=project_id_of(session, project) if project else None,
+            state=KeyState(state) if state else None,
+        )
+        rows = _rows(session, found)
+    columns = {
+        "id": "Key", "name": "Name", "person": "Person", "project": "Project", "state": "State", "redacted": "Value",
+        "expires_at": "Expires (UTC)", "problem": "Problem",
+    }  # fmt: skip
+    output.show(rows, columns, as_json=as_json, empty="No keys have been issued yet.")
+
+
+@keys.command()
+@click.argument("person", metavar="ID-OR-EMAIL")
+@click.argument("project")
+@click.option("--name", required=True, help="What the key is for.")
+@click.option("--days", type=click.IntRange(1, 365), help="How long it lives (keys.expires_in_days).")
+@host.as_json
+def issue(person: str, project: str, name: str, days: int | None, as_json: bool) -> None:
+    """Issue a key for a person in PROJECT (id or name). They open its value once, in the dashboard."""
+    with host.opened() as govern:
+        limits = govern.settings.keys
+        with govern.unit_of_work(host.host_actor()) as uow:
+            holder = people.get(uow.session, person)
+            key = service.request_key(
+                uow, holder.id, project_id_of(uow.session, project), name=name,
+                lifetime=timedelta(days=days or limits.expires_in_days), most_per_person=limits.most_per_person,
+            )  # fmt: skip
+        done = carried_out(govern, lambda session: queries.get(session, key.id).state is not KeyState.REQUESTED)
+        row = _row(govern, key.id)
+        if done and row["state"] is not KeyState.LIVE:
+            raise Rejected(f"OpenAI refused to make the key. {row['problem'] or ''}".strip())
+        sentence = f"{key.id} is live. {holder.name} opens its value once at {govern.settings.web.url}."
+    output.show_one(row, as_json=as_json, sentence=sentence if done else f"{key.id} is promised and being made.")
+
+
+@keys.command()
+@click.argument("key_id", metavar="KEY")
+def reveal(key_id: str) -> None:
+    """Print the value of a key that you issued from this host. Once: then it is destroyed here."""
+    with host.opened() as govern, govern.unit_of_work(host.host_actor()) as uow:
+        value = service.reveal(uow, key_id, repeat_key=None, window=timedelta(0))
+    print(value.reveal())
+
+
+@keys.command()
+@click.argument("key_id", metavar="KEY")
+@click.option("--reason", required=True, help="Why; it stands in the audit log.")
+@host.as_json
+def revoke(key_id: str, reason: str, as_json: bool) -> None:
+    """End a key. Repeating it does no harm."""
+    with host.opened() as govern:
+        with govern.unit_of_work(host.host_actor()) as uow:
+            service.revoke_key(uow, key_id, reason=reason)
+        done = carried_out(govern, lambda session: queries.get(session, key_id).state in ENDED_STATES)
+        row = _row(govern, key_id)
+    pending = f"{key_id} is contained; its end at OpenAI is under way and not proven yet."
+    output.show_one(row, as_json=as_json, sentence=f"{key_id} is revoked, and proven absent." if done else pending)
+
+
+def _row(govern: Govern, key_id: str) -> dict[str, object]:
+    with govern.unit_of_work.reading() as session:
+        return _rows(session, [queries.get(session, key_id)])[0]
+
+
+def _rows(session: Session, listed: Sequence[Key]) -> list[dict[str, object]]:
+    versions = queries.versions(session, [key.id for key in listed])
+    holders = people.names(session, [key.person_id for key in listed])
+    places = projects.names(session, [key.project_id for key in listed])
+    return [
+        {
+            "id": key.id, "name": key.name, "person_id": key.person_id, "person": holders.get(key.person_id),
+            "project_id": key.project_id, "project": places.get(key.project_id), "state": key.state,
+            "redacted": versions[key.id].redacted, "expires_at": versions[key.id].expires_at,
+            "revealed_at": versions[key.id].revealed_at, "problem": key.problem,
+        }
+        for key in listed
+    ]  # fmt: skip

@@ -1,0 +1,113 @@
+"""The `govern` command: commands loaded when used, errors as sentences, exit codes that scripts can rely on."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from typing import Final, NoReturn
+
+import click
+
+from govern import __version__
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "audit": ("govern.cli.audit:audit", "Verify and read the audit log."),
+    "budgets": ("govern.cli.budgets:budgets", "List, create and retire budgets; see alerts."),
+    "db": ("govern.cli.database:db", "Bring the database to the newest schema, or check it."),
+    "demo": ("govern.cli.demo:demo", "Try everything on this machine, with an invented organization."),
+    "doctor": ("govern.cli.doctor:doctor", "Look for what is wrong and say what to do about it."),
+    "fake-openai": ("govern.cli.fake_openai:fake_openai", "Serve an invented OpenAI organization for tests and demos."),
+    "init": ("govern.cli.init:init", "Make a sealing key, or a one-time link for the first administrator."),
+    "jobs": ("govern.cli.jobs:jobs", "See the timetable and its runs; run a job now."),
+    "keys": ("govern.cli.keys:keys", "List, issue, reveal and revoke keys."),
+    "members": ("govern.cli.members:members", "List, invite and revoke members."),
+    "sync": ("govern.cli.sync:sync", "Pull the directory, usage and costs now."),
+    "token": ("govern.cli.token:token", "Create, list and revoke API tokens."),
+    "web": ("govern.cli.web:web", "Serve the dashboard and the REST API."),
+    "worker": ("govern.cli.worker:worker", "Run the timetable and carry out what is owed to OpenAI."),
+}
+"""Command → where it is, and its line in the help. The line stands here so that `--help` loads no command."""
+
+EXIT_CODES: Final[Mapping[str, int]] = {
+    "InvalidInput": 2,
+    "NotAuthenticated": 3,
+    "NotAllowed": 3,
+    "NotFound": 4,
+    "Conflict": 4,
+    "Gone": 4,
+    "PolicyViolation": 5,
+    "ProviderError": 6,
+}
+"""Error → exit code; a kind of it has the same. 1 is anything unexpected, 130 is Ctrl-C."""
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is called, so that `govern --help` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in sorted(COMMANDS.items())])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="govern")
+def cli() -> None:
+    """Know who holds your OpenAI credentials, what they cost, and prove that they are gone.
+
+    Settings come from config/govern.toml (or the file that GOVERN_CONFIG names) and from GOVERN_… variables.
+
+    Exit codes: 0 done, 1 something unexpected, 2 input or settings, 3 not allowed, 4 not found or not possible now,
+    5 a policy forbids it, 6 OpenAI did not do it, 130 interrupted.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line and exit. No traceback is ever shown: it could hold what nobody should see."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; the exit code."""
+    try:
+        answer = cli.main(arguments, prog_name="govern", standalone_mode=False)
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe had enough
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        return _explain(error)
+    return answer if isinstance(answer, int) else 0
+
+
+def _explain(error: Exception) -> int:
+    from govern.core.errors import GovernError, InvalidInput
+
+    if isinstance(error, GovernError):
+        click.secho(error.sentence, err=True, fg="red")
+        if isinstance(error, InvalidInput):
+            for field, sentence in error.fields.items():
+                if sentence not in error.sentence:
+                    click.echo(f"  {field}: {sentence}", err=True)
+        return next((EXIT_CODES[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in EXIT_CODES), 1)
+    from govern.cli.faults import unexpected
+
+    click.secho(unexpected(error), err=True, fg="red")
+    return 1

@@ -1,0 +1,145 @@
+"""`govern members`."""
+
+from __future__ import annotations
+
+import click
+from sqlalchemy.orm import Session
+
+from govern.bootstrap import Govern
+from govern.cli import host, output
+from govern.cli.projects import project_id_of
+from govern.cli.waiting import carried_out
+from govern.core.errors import InvalidInput, Rejected
+from govern.members import queries, service
+from govern.members.models import Invite, InviteState, Member
+from govern.offboarding import queries as removals
+from govern.offboarding import service as offboarding
+from govern.offboarding.models import OffboardingState
+
+_UNDER_WAY = (InviteState.REQUESTED, InviteState.CANCELLING)
+
+
+@click.group()
+def members() -> None:
+    """List, invite and revoke members."""
+
+
+@members.command("list")
+@click.option("--search", help="Part of an address or name.")
+@click.option("--role", type=click.Choice(["owner", "reader"]), help="Only this role.")
+@click.option("--gone", is_flag=True, help="Also those who no longer have a seat.")
+@host.as_json
+def list_members(search: str | None, role: str | None, gone: bool, as_json: bool) -> None:
+    """Who has a seat in the organization, as last seen."""
+    with host.opened() as govern, govern.unit_of_work.reading() as session:
+        rows: list[dict[str, object]] = []
+        after = None
+        while page := queries.find_members(session, after=after, limit=500, search=search, role=role, with_vanished=gone):
+            rows += [_member(row) for row in page]
+            after = page[-1].id
+    columns = {"email": "Address", "name": "Name", "role": "Role", "added_at": "Since (UTC)", "id": "Id"}
+    output.show(rows, columns, as_json=as_json, empty="No members are known yet. Run `govern sync directory`.")
+
+
+@members.command("invites")
+@click.option("--state", type=click.Choice([state.value for state in InviteState]), help="Only invites in this state.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@host.as_json
+def list_invites(state: str | None, limit: int, as_json: bool) -> None:
+    """Seats offered, newest first."""
+    with host.opened() as govern, govern.unit_of_work.reading() as session:
+        found = queries.find_invites(session, limit=limit, state=InviteState(state) if state else None)
+        rows = [_invite(row) for row in found]
+    columns = {
+        "email": "Address", "role": "Role", "state": "State", "created_at": "Created (UTC)", "expires_at": "Expires (UTC)",
+        "problem": "Problem", "id": "Id",
+    }  # fmt: skip
+    output.show(rows, columns, as_json=as_json, empty="There are no invites.")
+
+
+@members.command()
+@click.argument("email")
+@click.option("--role", type=click.Choice(["owner", "reader"]), default="reader", show_default=True)
+@click.option(
+    "--project", "places", multiple=True, metavar="PROJECT[:ROLE]", help="A project to join, as member or :owner. Repeatable."
+)
+@host.as_json
+def invite(email: str, role: str, places: tuple[str, ...], as_json: bool) -> None:
+    """Offer EMAIL a seat. Without --project they join no project at all."""
+    with host.opened() as govern:
+        with govern.unit_of_work(host.host_actor()) as uow:
+            offered = service.invite(uow, email, role, [_place(uow.session, place) for place in places])
+        _show_invite(govern, offered.id, as_json=as_json, done=f"{offered.email} is invited.")
+
+
+@members.command("resend-invite")
+@click.argument("invite_id", metavar="INVITE")
+@host.as_json
+def resend_invite(invite_id: str, as_json: bool) -> None:
+    """Send an invite again."""
+    with host.opened() as govern:
+        with govern.unit_of_work(host.host_actor()) as uow:
+            offered = service.resend_invite(uow, invite_id)
+        _show_invite(govern, offered.id, as_json=as_json, done=f"{offered.email} is invited again.")
+
+
+@members.command("cancel-invite")
+@click.argument("invite_id", metavar="INVITE")
+@host.as_json
+def cancel_invite(invite_id: str, as_json: bool) -> None:
+    """Take an invite back."""
+    with host.opened() as govern:
+        with govern.unit_of_work(host.host_actor()) as uow:
+            offered = service.cancel_invite(uow, invite_id)
+        _show_invite(govern, offered.id, as_json=as_json, done=f"The invite of {offered.email} is taken back.")
+
+
+@members.command()
+@click.argument("who", metavar="ID-OR-EMAIL")
+@click.option("--reason", required=True, help="Why; it stands in the audit log.")
+@host.as_json
+def revoke(who: str, reason: str, as_json: bool) -> None:
+    """Remove a person: keys, invites, places in projects, seat. Repeating it does no harm."""
+    with host.opened() as govern:
+        with govern.unit_of_work(host.host_actor()) as uow:
+            removal_id = offboarding.start(uow, who, reason=reason).id
+        done = carried_out(govern, lambda session: removals.get(session, removal_id).state is OffboardingState.DONE)
+        with govern.unit_of_work.reading() as session:
+            removal = removals.get(session, removal_id)
+            row = {
+                "id": removal.id, "email": removal.email, "state": removal.state, "waiting_for": removal.waiting_for,
+                "steps": removal.steps, "started_at": removal.started_at, "done_at": removal.done_at,
+            }  # fmt: skip
+    waiting = f" Waiting for: {removal.waiting_for}" if removal.waiting_for else ""
+    pending = f"{removal.email} is contained: nothing works here any more. The removal at OpenAI is under way.{waiting}"
+    output.show_one(row, as_json=as_json, sentence=f"{removal.email} is removed, and proven absent." if done else pending)
+
+
+def _place(session: Session, text: str) -> tuple[str, str]:
+    project, _, role = text.rpartition(":") if text.endswith((":member", ":owner")) else (text, "", "member")
+    if not project:
+        raise InvalidInput(f"--project {text!r} names no project. Write PROJECT or PROJECT:owner.")
+    return project_id_of(session, project), role
+
+
+def _show_invite(govern: Govern, invite_id: str, *, as_json: bool, done: str) -> None:
+    settled = carried_out(govern, lambda session: queries.get_invite(session, invite_id).state not in _UNDER_WAY)
+    with govern.unit_of_work.reading() as session:
+        offered = queries.get_invite(session, invite_id)
+    if offered.state is InviteState.REFUSED:
+        raise Rejected(f"OpenAI refused the invite. {offered.problem or ''}".strip())
+    output.show_one(_invite(offered), as_json=as_json, sentence=done if settled else "It is written down and under way.")
+
+
+def _member(row: Member) -> dict[str, object]:
+    return {
+        "id": row.id, "remote_id": row.remote_id, "email": row.email, "name": row.name, "role": row.role,
+        "added_at": row.added_at, "vanished_at": row.vanished_at,
+    }  # fmt: skip
+
+
+def _invite(row: Invite) -> dict[str, object]:
+    return {
+        "id": row.id, "email": row.email, "role": row.role, "projects": row.projects, "state": row.state,
+        "created_at": row.created_at, "expires_at": row.expires_at, "problem": row.problem,
+    }  # fmt: skip
