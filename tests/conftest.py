@@ -7,19 +7,24 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from govern.bootstrap import Govern, build
 from govern.core import migrations, sealing
-from govern.core.crypto import Secret
+from govern.core.crypto import Secret, SecretBox
 from govern.core.db import make_engine
-from govern.core.uow import Actor, ActorKind
-from govern.fakes.openai import FakeOpenAI, WorldSpec
+from govern.core.uow import Actor, ActorKind, UnitsOfWork
 from govern.settings import Keys, OpenAI, Sealing, Settings, Web
-from tests.given import World
 from tests.peers import postgres
+
+# The wiring and the fake organization are imported by the fixtures that need them: a test of one part then does not wait for
+# all of them to be imported, and still runs while another part is being changed.
+if TYPE_CHECKING:
+    from govern.bootstrap import Govern
+    from govern.fakes.openai import FakeOpenAI
+    from tests.given import World
 
 DATABASES = ("sqlite", "postgresql")
 SEALING_KEYS = "test:" + base64.b64encode(b"only for tests, 32 bytes long...").decode()
@@ -86,8 +91,24 @@ def database_url(database: str, tmp_path: Path, request: pytest.FixtureRequest) 
 
 
 @pytest.fixture
+def box() -> SecretBox:
+    """The ring of every test."""
+    return SecretBox(Sealing(keys=Secret(SEALING_KEYS)).ring())
+
+
+@pytest.fixture
+def unit_of_work(database_url: str, box: SecretBox) -> Iterator[UnitsOfWork]:
+    """Units of work on a real database, without the rest of the service."""
+    engine = make_engine(database_url)
+    yield UnitsOfWork(engine, box)
+    engine.dispose()
+
+
+@pytest.fixture
 def openai() -> FakeOpenAI:
     """The fake organization: Ada owns it; two projects besides the default one; nobody else yet."""
+    from govern.fakes.openai import FakeOpenAI, WorldSpec
+
     return FakeOpenAI(WorldSpec(people=4, projects=3, months=0, seed=7))
 
 
@@ -106,6 +127,8 @@ def settings(database_url: str, openai: FakeOpenAI) -> Settings:
 @pytest.fixture
 def govern(settings: Settings, openai: FakeOpenAI) -> Iterator[Govern]:
     """The whole service on a real database, with the fake organization in OpenAI's place."""
+    from govern.bootstrap import build
+
     govern = build(settings, outside=True, transport=httpx.WSGITransport(app=openai.app))
     with govern.unit_of_work(Actor(ActorKind.CLI, "setup", "setup")) as uow:
         sealing.note_ring(uow)
@@ -116,4 +139,6 @@ def govern(settings: Settings, openai: FakeOpenAI) -> Iterator[Govern]:
 @pytest.fixture
 def world(govern: Govern, openai: FakeOpenAI) -> World:
     """Short ways to bring about what a test needs, through the commands."""
+    from tests.given import World
+
     return World(govern, openai)
