@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import sqlalchemy as sa
 
@@ -109,6 +109,6 @@ def revoke_token(uow: UnitOfWork, token_id: str, *, reason: str | None = None) -
     return token
 
 
-def note_use(uow: UnitOfWork, token_id: str, at: datetime) -> None:
+def note_use(uow: UnitOfWork, token_id: str) -> None:
     """Note when the token was last used. Doors call it at most once in `rules.TOUCH_EVERY`."""
-    uow.session.execute(sa.update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=at))
+    uow.session.execute(sa.update(ApiToken).where(ApiToken.id == token_id).values(last_used_at=uow.now))

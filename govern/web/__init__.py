@@ -1,0 +1,1 @@
+"""The web door: REST API, dashboard, sign-in. It holds no rules and no admin key."""
