@@ -23,7 +23,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_SECRET_SHAPES: Final = re.compile(r"sk-[A-Za-z0-9_-]{12,}|gov[a-z]?_[0-9A-Za-z]{30,}")
+# The first shape must not begin inside a word, or a project called "task-automation" could hold no audited key; a line break
+# that JSON wrote as `\n` is no word. The next two are so particular that it does not matter what sticks to them.
+_SECRET_SHAPES: Final = re.compile(
+    r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt]))sk-[A-Za-z0-9_-]{12,}"
+    r"|sk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{20,}"
+    r"|sk-[A-Za-z0-9]{40,}"
+    r"|gov[a-z]?_[0-9A-Za-z]{30,}"
+)
 
 
 class Secret:
