@@ -40,10 +40,9 @@ class TestSecret:
 
     def test_stays_hidden_inside_containers_and_errors(self) -> None:
         held = {"value": Secret(VALUE), "list": [Secret(VALUE)]}
-        try:
+        with pytest.raises(RuntimeError) as caught:
             raise RuntimeError(held)
-        except RuntimeError as error:
-            assert VALUE not in "".join(traceback.format_exception(error))
+        assert VALUE not in "".join(traceback.format_exception(caught.value))
 
     def test_stays_hidden_in_logs(self, caplog: pytest.LogCaptureFixture) -> None:
         logging.getLogger("test").warning("made %s and %r", Secret(VALUE), Secret(VALUE))

@@ -36,7 +36,7 @@ def test_leaving_the_block_commits(unit_of_work: UnitsOfWork) -> None:
 
 
 def test_raising_rolls_everything_back(unit_of_work: UnitsOfWork) -> None:
-    with pytest.raises(RuntimeError, match="halfway"), unit_of_work(ACTOR) as uow:
+    with pytest.raises(RuntimeError, match="halfway"), unit_of_work(ACTOR) as uow:  # noqa: PT012
         add_person(uow, "eve")
         uow.session.flush()
         raise RuntimeError("halfway")
@@ -47,7 +47,7 @@ def test_a_failing_last_hook_rolls_everything_back(unit_of_work: UnitsOfWork) ->
     def refuse(_uow: UnitOfWork) -> None:
         raise RuntimeError("the last hook")
 
-    with pytest.raises(RuntimeError, match="the last hook"), unit_of_work(ACTOR) as uow:
+    with pytest.raises(RuntimeError, match="the last hook"), unit_of_work(ACTOR) as uow:  # noqa: PT012
         add_person(uow, "eve")
         uow.before_commit("refuse", refuse)
     assert names(unit_of_work) == []
