@@ -10,6 +10,7 @@ GovernError
 ├── Gone                      it was there once and will not be again (a secret already revealed)
 └── ProviderError             OpenAI (or a mail server, a webhook…) did not do what was asked
     ├── Unavailable           no answer, or a broken one: the outcome is unknown; retried
+    │   └── CredentialRefused it does not accept our own key or password: nothing was done; retried, for an admin will mend it
     ├── Throttled(retry_after)  too many requests: nothing happened; retried
     ├── Rejected              it understood and refused; not retried
     └── Missing               it does not know the thing
@@ -87,6 +88,13 @@ class Unavailable(ProviderError):
     """No answer or a broken one. Whether a change was made is unknown."""
 
     code = "provider_unavailable"
+
+
+class CredentialRefused(Unavailable):
+    """Our own key or password is revoked, expired or lacks a scope. Nothing was done; what is owed stays owed until an admin
+    has mended it, because giving up a revocation for our own fault would be wrong."""
+
+    code = "provider_credential_refused"
 
 
 class Throttled(ProviderError):
