@@ -15,9 +15,9 @@ def upgrade() -> None:
     op.create_table(
         "pacing_buckets",
         sa.Column("family", sa.String(length=200), nullable=False),
-        sa.Column("requests_per_minute", sa.Float(), nullable=True),
-        sa.Column("refused_per_minute", sa.Float(), nullable=True),
-        sa.Column("tokens", sa.Float(), nullable=False),
+        sa.Column("requests_per_minute", sa.Double(), nullable=True),
+        sa.Column("refused_per_minute", sa.Double(), nullable=True),
+        sa.Column("tokens", sa.Double(), nullable=False),
         sa.Column("blocked_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("refusals", sa.Integer(), nullable=False),
         sa.Column("last_refused_at", sa.DateTime(timezone=True), nullable=True),
