@@ -18,6 +18,7 @@ from govern.core.db import make_engine
 from govern.core.uow import Actor, ActorKind, UnitsOfWork
 from govern.settings import Keys, OpenAI, Sealing, Settings, Web
 from tests.peers import postgres
+from tests.peers.reuse import ReusedDatabase
 
 # The wiring and the fake organization are imported by the fixtures that need them: a test of one part then does not wait for
 # all of them to be imported, and still runs while another part is being changed.
@@ -76,6 +77,13 @@ def postgres_template(postgres_server: postgres.Server) -> str:
     return url.rsplit("/", 1)[1]
 
 
+@pytest.fixture(scope="session")
+def postgres_database(postgres_server: postgres.Server, postgres_template: str) -> Iterator[ReusedDatabase]:
+    database = ReusedDatabase(postgres_server, postgres_template)
+    yield database
+    database.drop()
+
+
 @pytest.fixture
 def database_url(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh, migrated database of the kind that this run asks for."""
@@ -84,10 +92,7 @@ def database_url(database: str, tmp_path: Path, request: pytest.FixtureRequest) 
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    server = request.getfixturevalue("postgres_server")
-    url = postgres.fresh_database(server, template=request.getfixturevalue("postgres_template"))
-    yield url
-    postgres.drop_database(server, url)
+    yield request.getfixturevalue("postgres_database").fresh()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from govern.core.db import make_engine
 from govern.core.lanes import Lane
 from govern.core.outbox import LEASE, Claim, ClaimLost, Effect, EffectState
 from govern.core.uow import Actor, ActorKind, UnitOfWork, UnitsOfWork
-from tests.peers import postgres
+from tests.peers.reuse import ReusedDatabase
 
 ADA = Actor(ActorKind.PERSON, "per_ada", "Ada Admin")
 BOTH = (Lane.INTERACTIVE, Lane.BACKGROUND)
@@ -304,12 +304,10 @@ class TestWaking:
     """PostgreSQL only: SQLite has no notifications, the worker polls there."""
 
     @pytest.fixture
-    def unit_of_work(self, postgres_server: postgres.Server, postgres_template: str, box: SecretBox) -> Iterator[UnitsOfWork]:
-        url = postgres.fresh_database(postgres_server, postgres_template)
-        engine = make_engine(url)
+    def unit_of_work(self, postgres_database: ReusedDatabase, box: SecretBox) -> Iterator[UnitsOfWork]:
+        engine = make_engine(postgres_database.fresh())
         yield UnitsOfWork(engine, box)
         engine.dispose()
-        postgres.drop_database(postgres_server, url)
 
     @pytest.fixture
     def listener(self, unit_of_work: UnitsOfWork) -> Iterator[psycopg.Connection]:
