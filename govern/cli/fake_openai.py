@@ -18,15 +18,22 @@ from govern.fakes.server import serve
 @click.option("--port", default=0, show_default=True, help="Port to listen on; 0 takes a free one.")
 @click.option("--people", default=12, show_default=True, type=click.IntRange(1, 20_000), help="Members of the organization.")
 @click.option("--projects", default=3, show_default=True, type=click.IntRange(0, 2_000), help="Projects beside the default one.")
-@click.option("--months", default=2, show_default=True, type=click.IntRange(0, 36), help="Whole months of traffic before this one.")
+@click.option(
+    "--months", default=2, show_default=True, type=click.IntRange(0, 36), help="Whole months of traffic before this one."
+)
 @click.option("--seed", default=7, show_default=True, help="The same seed gives the same organization.")
-@click.option("--generation", default=GENERATIONS[-1], show_default=True, type=click.Choice(GENERATIONS), help="Which API to imitate.")
-@click.option("--throttle", type=click.FloatRange(min=0.01), help="Requests a minute for each endpoint family (default: no limit).")
+@click.option(
+    "--generation", default=GENERATIONS[-1], show_default=True, type=click.Choice(GENERATIONS), help="Which API to imitate."
+)
+@click.option(
+    "--throttle", type=click.FloatRange(min=0.01), help="Requests a minute for each endpoint family (default: no limit)."
+)
 @click.option("--propagation", default=0.0, show_default=True, help="Seconds until the data plane learns of a revocation.")
 @click.option("--cost-lag", default=8.0, show_default=True, help="Hours that costs stay behind usage.")
 @click.option("--admin-key", envvar="GOVERN_FAKE_ADMIN_KEY", help="Value of the admin key (default: a random one, printed).")
 @click.option("--state", type=click.Path(dir_okay=False, path_type=Path), help="Keep the organization in this file between runs.")
 def fake_openai(
+    *,
     host: str,
     port: int,
     people: int,
@@ -42,8 +49,8 @@ def fake_openai(
 ) -> None:
     """Serve a fake OpenAI organization until interrupted.
 
-    Point a client's base URL at the printed address plus /v1. GET /_control/ on it tells how to move time, add spend, accept invites and
-    script faults. Nothing here reaches OpenAI.
+    Point a client's base URL at the printed address plus /v1. GET /_control/ on it tells how to move time, add spend, accept invites
+    and script faults. Nothing here reaches OpenAI.
     """
     fake = FakeOpenAI(
         WorldSpec(people=people, projects=projects, months=months, seed=seed),

@@ -1,7 +1,8 @@
 """A threaded HTTP/1.1 server for WSGI applications on the loopback interface.
 
-It differs from the servers of the standard library and of Werkzeug in three points that tests of a client need: connections are kept
-alive, an application can cut the connection in the middle of an answer (`ConnectionCut`), and nothing is written to the terminal.
+It differs from the servers of the standard library and of Werkzeug in three points that tests of a client need:
+connections are kept alive, an application can cut the connection in the middle of an answer (`ConnectionCut`), and
+nothing is written to the terminal.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ NO_BODY = {204, 304}
 class ConnectionCut(httpx.RemoteProtocolError, ConnectionResetError):
     """Raised by an application that wants its client to see a dead connection.
 
-    `LoopbackServer` closes the socket without another byte. In process, through `httpx.WSGITransport`, the exception itself reaches
-    the client, as the same kind that httpx raises for a cut connection.
+    `LoopbackServer` closes the socket without another byte. In process, through `httpx.WSGITransport`, the exception
+    itself reaches the client, as the same kind that httpx raises for a cut connection.
     """
 
 

@@ -1,7 +1,7 @@
 """Who is calling: the admin API takes admin keys with the right scope, the data plane project keys and federated tokens.
 
-The data plane believes for a while (`propagation_seconds`) what was true before: a deleted key, narrower scopes, a shorter expiry, a lost
-place in a project and an archived project take that long to arrive.
+The data plane believes for a while (`propagation_seconds`) what was true before: a deleted key, narrower scopes, a
+shorter expiry, a lost place in a project and an archived project take that long to arrive.
 """
 
 from __future__ import annotations

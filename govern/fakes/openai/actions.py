@@ -45,7 +45,9 @@ def spend(
     user_id: str | None = None,
     model: str | None = None,
 ) -> None:
-    """Add exactly that much money, visible in usage and costs at once: at noon of the day, or now where that is still to come today."""
+    """Add exactly that much money, visible in usage and costs at once: at noon of the day, or now where that is
+    still to come today.
+    """
     key = org.tables.keys[api_key_id] if api_key_id else None
     if project:
         place = find_project(org, project).id

@@ -1,4 +1,6 @@
-"""The WSGI application: finds the operation, lets faults strike, asks who is calling, runs it under the lock, and writes the answer."""
+"""The WSGI application: finds the operation, lets faults strike, asks who is calling, runs it under the lock, and
+writes the answer.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What stops a call on the data plane, or makes a mail: rate limits, model permissions, spend limits and spend alerts.
 
-Spend is counted from usage and the price table, not from costs, since the first day of the UTC month. It is known to the limits only
-after `spend_limit_lag_seconds`, so they let a little too much through, as the real ones do.
+Spend is counted from usage and the price table, not from costs, since the first day of the UTC month. It is known to
+the limits only after `spend_limit_lag_seconds`, so they let a little too much through, as the real ones do.
 """
 
 from __future__ import annotations

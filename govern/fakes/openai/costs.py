@@ -93,7 +93,7 @@ def gather(
     money, made = Money(org.behaviour.generation), made_between(org, low, high)
     traffic = [row for row in made if row.usd is None and row.at <= seen]
     for endpoint in MEASURES:
-        for part in everything(org, endpoint, low, high, seen, traffic):
+        for part in everything(org, endpoint, low, high, seen, made=traffic):
             if wanted(part):
                 row = part.row
                 group = tuple([getattr(row, name) for name in names])

@@ -1,7 +1,7 @@
 """A small data plane: enough for a real client to prove that a key lives or is dead, and for usage to come from calls.
 
-Each call is metered at once. Before it is answered the key's scopes, the project's model permissions and rate limits, and the spend limits
-are asked, in this order.
+Each call is metered at once. Before it is answered the key's scopes, the project's model permissions and rate
+limits, and the spend limits are asked, in this order.
 """
 
 from __future__ import annotations

@@ -20,10 +20,13 @@ from govern.fakes.openai.state_file import StateFile
 class FakeOpenAI:
     """One organization and its WSGI application.
 
-    `propagation_seconds`: until the data plane learns of a deletion or a change of scopes. `requests_per_minute`: the admin API's throttle
-    for each endpoint family (None: none), `burst` at once. `cost_lag_hours`: how long costs stay behind usage. `now`: the clock (default:
-    the wall clock, a frozen one included). `admin_key`: the value of the full-scope key, else a random one. `state`: a file that keeps the
-    organization between runs; where it exists it wins over `spec`.
+    - `propagation_seconds`: until the data plane learns of a deletion or a change of scopes;
+    - `requests_per_minute`: the admin API's throttle for each endpoint family (None: none), `burst` of them at once;
+      `retry_after`: whether its 429 says how long to wait;
+    - `cost_lag_hours`, `spend_limit_lag_seconds`: how long costs, and the enforcement of limits, stay behind usage;
+    - `now`: the clock, by default the wall clock (a frozen one included);
+    - `admin_key`: the value of the full-scope key, else a random one;
+    - `state`: a file that keeps the organization between runs; where it exists it wins over `spec`.
     """
 
     def __init__(
@@ -100,8 +103,11 @@ class FakeOpenAI:
         user_id: str | None = None,
         model: str | None = None,
     ) -> None:
-        """Add exactly that much spend, seen in usage and costs at once. `project` is an id or name; default: the key's, else the default
-        project. `on` is a UTC day (default: now); a future day shows when it has come."""
+        """Add exactly that much spend, seen in usage and costs at once.
+
+        `project` is an id or name; default: the key's, else the default project. `on` is a UTC day (default: now); a future one shows
+        when it has come.
+        """
         day = date.fromisoformat(on) if isinstance(on, str) else on
         with self.org.lock:
             actions.spend(self.org, Decimal(usd), project=project, on=day, api_key_id=api_key_id, user_id=user_id, model=model)

@@ -43,15 +43,18 @@ CURSORS: Final = ("after", "before", "page")
 # Faults that make no sense once: they last until they are cleared.
 _LASTING = {"throttle", "stale_list"}
 KINDS: Final = {
-    "status", "delay", "drop_before", "html", "redirect", "bare_403", "cursor_400", "throttle", "late", "lie_200", "stale_list",
-    "500_after", "drop_after", "truncate", "bad_json", "dup_page", "skip_item", "reorder", "stuck_cursor", "missing", "null", "extra",
-    "string_amounts", "slow", "endless",
+    "status", "delay", "drop_before", "html", "redirect", "bare_403", "cursor_400", "throttle", "late", "lie_200",
+    "stale_list", "500_after", "drop_after", "truncate", "bad_json", "dup_page", "skip_item", "reorder", "stuck_cursor", "missing",
+    "null", "extra", "string_amounts", "slow", "endless",
 }  # fmt: skip
 
 
 @dataclass(slots=True)
 class Fault:
-    """One line of the script. `operation` and `path` may hold `*`; `nth` counts matching requests from 1; `times` 0 means for ever."""
+    """One line of the script.
+
+    `operation` and `path` may hold `*`. `nth` counts matching requests from 1; `times` 0 means for ever.
+    """
 
     operation: str
     kind: str

@@ -1,7 +1,7 @@
 """Who uses what, when: the shapes that seeded traffic takes.
 
-A habit is a function of a key, sixteen random bytes and the weekday (0 = Monday) that gives the day's rows. People work in office hours on
-weekdays, services all day and all week, pipelines at night in batches.
+A habit is a function of a key, sixteen random bytes and the weekday (0 = Monday) that gives the day's rows. People
+work in office hours on weekdays, services all day and all week, pipelines at night in batches.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 from govern.fakes.openai.tables import Key
 
 ASTRA, LARGE, SMALL, OLDER, CHEAP, THINKER = (
-    "gpt-6-astra", "gpt-5.4-2026-03-05", "gpt-5.4-mini-2026-03-17", "gpt-4o-2024-08-06", "gpt-4o-mini-2024-07-18", "o4-mini-2025-04-16",
+    "gpt-6-astra", "gpt-5.4-2026-03-05", "gpt-5.4-mini-2026-03-17", "gpt-4o-2024-08-06", "gpt-4o-mini-2024-07-18",
+    "o4-mini-2025-04-16",
 )  # fmt: skip
 
 

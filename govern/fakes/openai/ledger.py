@@ -30,7 +30,9 @@ class Span:
 
 
 def span(call: Call, *, width_names: tuple[str, ...], limits: dict[str, tuple[int, int]]) -> Span:
-    """Read start_time, end_time, bucket_width, limit and page. `limit` counts buckets, and a page token is opaque and contains `=`."""
+    """Read start_time, end_time, bucket_width, limit and page. `limit` counts buckets, and a page token is opaque
+    and contains `=`.
+    """
     query = call.query
     start = query.integer("start_time", 0)
     if start is None:
@@ -53,7 +55,7 @@ def span(call: Call, *, width_names: tuple[str, ...], limits: dict[str, tuple[in
     return Span(buckets, _token(low) if low < end else None)
 
 
-def everything(org: Organization, endpoint: str, low: int, high: int, now: int, made: list[Metered]) -> Iterator[Part]:
+def everything(org: Organization, endpoint: str, low: int, high: int, now: int, *, made: list[Metered]) -> Iterator[Part]:
     """What happened at the endpoint in [low, high) as known at `now`. `made` is what `made_between` gave."""
     for begin in range(low // DAY * DAY, high, DAY):
         yield from traffic.parts(org, endpoint, max(low, begin), min(high, begin + DAY), now)
@@ -71,8 +73,8 @@ def made_part(org: Organization, row: Metered) -> Part:
     top, bottom = org.restated(row.at // DAY, row.project_id)
     tier = row.tier if row.endpoint in {"completions", "decisions"} else None
     shape = Row(
-        row.endpoint, row.project_id, row.user_id, row.api_key_id, row.model, False, tier, "always", row.requests, tuple(row.measures),
-        source=row.source, size=row.size, api_source="unlabeled",
+        row.endpoint, row.project_id, row.user_id, row.api_key_id, row.model, False, tier, "always", row.requests,
+        tuple(row.measures),        source=row.source, size=row.size, api_source="unlabeled",
     )  # fmt: skip
     usd = None if row.usd is None else Decimal(row.usd) * top / bottom
     return Part(shape, row.requests, tuple(measure * top // bottom for measure in row.measures), usd)

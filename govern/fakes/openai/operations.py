@@ -6,21 +6,46 @@ from typing import Final
 
 from govern.fakes.openai import (
     admin_keys,
+    assignments,
     audit_log,
+    certificates,
     costs,
     data_plane,
+    federation,
+    groups,
     invites,
+    policies,
     project_keys,
     project_users,
     projects,
     roles,
     service_accounts,
+    spend,
+    token_exchange,
     usage,
     users,
 )
 from govern.fakes.openai.wire import Operation
 
 _MODULES: Final = (
-    admin_keys, audit_log, costs, data_plane, invites, project_keys, project_users, projects, roles, service_accounts, usage, users,
-)  # fmt: skip
+    admin_keys,
+    assignments,
+    audit_log,
+    certificates,
+    costs,
+    data_plane,
+    federation,
+    groups,
+    invites,
+    policies,
+    project_keys,
+    project_users,
+    projects,
+    roles,
+    service_accounts,
+    spend,
+    token_exchange,
+    usage,
+    users,
+)
 OPERATIONS: Final[tuple[Operation, ...]] = tuple(operation for module in _MODULES for operation in module.routes.operations)

@@ -1,7 +1,8 @@
 """The four pagination styles of the admin API.
 
-L: `after` → first_id, last_id, has_more.  LB: the same with `before`.  N: `after` → next.  P (usage and costs): `page`, see usage.py.
-A cursor is an object's id. One whose object is gone since goes on from where that object stood; one that never was is refused.
+L: `after` → first_id, last_id, has_more.  LB: the same with `before`.  N: `after` → next.  P (usage and costs):
+`page`, see usage.py. A cursor is an object's id. One whose object is gone since goes on from where that object
+stood; one that never was is refused.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ T = TypeVar("T")
 Place = tuple[int, bytes]
 
 
-def untidy(call: Call, id: str) -> Place:
+def untidy(_call: Call, id: str) -> Place:
     """The order of lists that document none: the same each time, and neither by age nor by name."""
     return 0, hashlib.blake2b(id.encode(), digest_size=8).digest()
 

@@ -42,8 +42,8 @@ def missing_scope(scope: str) -> Refusal:
         403,
         {
             "error": "You have insufficient permissions for this operation. "
-            f"Missing scopes: {scope}. Check that you have the correct role in your organization, and if you're using a restricted "
-            "API key, that it has the necessary scopes."
+            f"Missing scopes: {scope}. Check that you have the correct role in your organization, and if you're using a "
+            "restricted API key, that it has the necessary scopes."
         },
     )
 

@@ -1,4 +1,6 @@
-"""People in projects. Organization owners are owners of every project without a row of their own, and cannot be moved from there."""
+"""People in projects. Organization owners are owners of every project without a row of their own, and cannot be
+moved from there.
+"""
 
 from __future__ import annotations
 

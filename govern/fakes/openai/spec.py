@@ -13,8 +13,8 @@ GENERATIONS = ("2026-08", "2026-11")
 class WorldSpec:
     """The seeded organization. The same values give the same people, projects, keys and traffic each time.
 
-    `people` counts members of the organization, the owner Ada Admin among them; `projects` counts projects beside the default one;
-    `months` is how many whole calendar months of traffic lie before the current one (0: no traffic at all).
+    `people` counts members of the organization, the owner Ada Admin among them; `projects` counts projects beside
+    the default one; `months` is how many whole calendar months of traffic lie before the current one (0: no traffic at all).
     """
 
     people: int = 1

@@ -1,7 +1,7 @@
 """Keeps the organization in a JSON file, so that a demo that is started again meets the organization that it left.
 
-Written whole, to a neighbour and then renamed: a reader finds the old state or the new one, never a half. Writes are gathered: a change
-starts a short wait, and all changes of that time go out together.
+Written whole, to a neighbour and then renamed: a reader finds the old state or the new one, never a half. Writes are
+gathered: a change starts a short wait, and all changes of that time go out together.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The rows of the organization. Only values that JSON can hold, so that the whole of it can be written to a file and read back."""
+"""The rows of the organization. Only values that JSON can hold, so that the whole of it can be written to a file and
+read back.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Seeded traffic, computed when it is asked for.
 
-Each key with a habit has, for each UTC day, a few rows of totals that follow from (seed, key, day) alone. A part of a day is a share of the
-totals along the day's curve, by cumulative division: the parts of a day always add up to the day. So nothing is stored, ten thousand
-people start at once, and the same question has the same answer until a key dies, time passes or a day is restated.
+Each key with a habit has, for each UTC day, a few rows of totals that follow from (seed, key, day) alone. A part of
+a day is a share of the totals along the day's curve, by cumulative division: the parts of a day always add up to the
+day. So nothing is stored, ten thousand people start at once, and the same question has the same answer until a key
+dies, time passes or a day is restated.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
 _NEWER = {"completions", "decisions", "web_search_calls"}  # may also be grouped by api_source since 2026-11
 # The objects are not named after their paths.
 _OBJECTS = {"file_search_calls": "file_searches", "web_search_calls": "web_searches"}
-_FILTERS = {"project_id": "project_ids", "user_id": "user_ids", "api_key_id": "api_key_ids", "model": "models", "source": "sources",
-            "size": "sizes", "context_level": "context_levels", "vector_store_id": "vector_store_ids"}  # fmt: skip
+_FILTERS = {"project_id": "project_ids", "user_id": "user_ids", "api_key_id": "api_key_ids", "model": "models",
+            "source": "sources", "size": "sizes", "context_level": "context_levels", "vector_store_id": "vector_store_ids"}  # fmt: skip
 
 
 def answer(call: Call, endpoint: str) -> Json:
@@ -46,7 +46,7 @@ def answer(call: Call, endpoint: str) -> Json:
     data = []
     for low, high in covered.buckets:
         sums: dict[tuple[object, ...], list[int]] = {}
-        for part in everything(org, endpoint, low, high, call.now, made):
+        for part in everything(org, endpoint, low, high, call.now, made=made):
             if not wanted(part):
                 continue
             group = tuple(getattr(part.row, name) for name in asked)

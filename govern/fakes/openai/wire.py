@@ -90,7 +90,9 @@ class Body:
 
 
 class Query:
-    """Query parameters. An array is accepted as `x=a&x=b` and as `x[]=a&x[]=b`: both were seen to work, and the SDK sends brackets."""
+    """Query parameters. An array is accepted as `x=a&x=b` and as `x[]=a&x[]=b`: both were seen to work, and the SDK
+    sends brackets.
+    """
 
     def __init__(self, request: Request) -> None:
         self._args = request.args
