@@ -1,1 +1,1 @@
-"""The dashboard. Each module here that has a `blueprint` is registered; each view declares who may call it (`web.access`)."""
+"""The dashboard. One file per slice; every module's `blueprint` is registered by `govern.web.app`."""

@@ -1,0 +1,99 @@
+"""The words that pages use for states: a label, a tone (colour), and what it means for the reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from govern.jobs.models import RunState
+from govern.keys.models import KeyState
+from govern.members.models import InviteState
+from govern.offboarding.models import OffboardingState
+from govern.people.models import PersonState
+
+
+@dataclass(frozen=True)
+class Word:
+    """How a state is told. `tone` is one of success, warning, danger, info, quiet."""
+
+    label: str
+    tone: str
+    meaning: str
+
+
+_KEYS: Final[Mapping[StrEnum, Word]] = {
+    KeyState.REQUESTED: Word("being made", "info", "Promised. The worker is creating it at OpenAI."),
+    KeyState.LIVE: Word("live", "success", "It works at OpenAI until it expires or is revoked."),
+    KeyState.REVOKING: Word(
+        "contained, proof pending",
+        "warning",
+        "Its value can no longer be had here, and OpenAI is asked to end it. "
+        "It is called revoked only when complete listings no longer show it.",
+    ),
+    KeyState.REVOKED: Word("revoked", "quiet", "Proven absent: complete listings of the project no longer show it."),
+    KeyState.ABORTING: Word(
+        "cancelled, proof pending",
+        "warning",
+        "It was revoked before it was made. We look whether anything of it stayed behind at OpenAI.",
+    ),
+    KeyState.ABORTED: Word("never issued", "quiet", "It ended before anybody could use it, and nothing of it is at OpenAI."),
+}
+_INVITES: Final[Mapping[StrEnum, Word]] = {
+    InviteState.REQUESTED: Word("being sent", "info", "OpenAI is asked to send it."),
+    InviteState.PENDING: Word("waiting for an answer", "info", "The mail is out; the person has not accepted yet."),
+    InviteState.ACCEPTED: Word("accepted", "success", "The person has a seat."),
+    InviteState.EXPIRED: Word("expired", "quiet", "Nobody accepted in time. It can be sent again."),
+    InviteState.CANCELLING: Word("being taken back", "warning", "OpenAI is asked to end it; proof pending."),
+    InviteState.CANCELLED: Word("taken back", "quiet", "OpenAI lists it no longer."),
+    InviteState.REFUSED: Word("refused", "danger", "OpenAI did not accept it."),
+}
+_PEOPLE: Final[Mapping[StrEnum, Word]] = {
+    PersonState.ACTIVE: Word("active", "success", "May hold keys."),
+    PersonState.LEAVING: Word("leaving", "warning", "Cut off here; the removal at OpenAI is under way."),
+    PersonState.LEFT: Word("left", "quiet", "Removed, and proven gone."),
+}
+_REMOVALS: Final[Mapping[StrEnum, Word]] = {
+    OffboardingState.CONTAINED: Word(
+        "contained, proof pending",
+        "warning",
+        "Cut off here: no sign-in, no token, no new key. Their ends at OpenAI are being carried out and proven.",
+    ),
+    OffboardingState.DONE: Word("removed", "success", "Complete listings show nothing of them any more."),
+}
+_RUNS: Final[Mapping[StrEnum, Word]] = {
+    RunState.REQUESTED: Word("waiting", "info", "A worker will begin it in a moment."),
+    RunState.RUNNING: Word("running", "info", "A worker is at it."),
+    RunState.DONE: Word("done", "success", "It ended well."),
+    RunState.FAILED: Word("failed", "danger", "It did not end well; the next run tries again."),
+}
+_ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
+    KeyState: _KEYS,
+    InviteState: _INVITES,
+    PersonState: _PEOPLE,
+    OffboardingState: _REMOVALS,
+    RunState: _RUNS,
+}
+
+JOBS: Final[Mapping[str, str]] = {
+    "directory.sync": "Reads members, invites, projects and keys from OpenAI.",
+    "usage.sync": "Reads usage of the last days and estimates what it costs.",
+    "costs.sync": "Reads what OpenAI bills. Recent days are restated for a while.",
+    "budgets.evaluate": "Compares spend with the budgets; each crossing alerts once.",
+    "keys.expire": "Ends keys that expired, and keys whose value nobody opened in time.",
+    "reveals.shred": "Destroys sealed values whose time to be shown again is over.",
+    "keys.reconcile": "Compares the keys that we issued with what OpenAI lists.",
+    "housekeeping": "Tidies old runs and sessions away.",
+}
+"""What each job does, for people."""
+
+
+def state_of(state: StrEnum) -> Word:
+    """The word for a state. A state without one is shown by its own name, so that a new one is never invisible."""
+    return _ALL.get(type(state), {}).get(state, Word(state.value, "quiet", ""))
+
+
+def states(kind: type[StrEnum]) -> list[tuple[str, str]]:
+    """(value, label) of every state of a kind, for filters."""
+    return [(state.value, state_of(state).label) for state in kind]
