@@ -44,8 +44,8 @@ def list_events(action: str | None, subject: str | None, limit: int, as_json: bo
         rows = [
             {
                 "seq": event.seq, "at": event.at, "action": event.action, "actor": event.actor_label,
-                "actor_kind": event.actor_kind, "actor_id": event.actor_id, "subject_kind": event.subject_kind, "subject": event.subject_id,
-                "facts": event.facts, "reason": event.reason,
+                "actor_kind": event.actor_kind, "actor_id": event.actor_id, "subject_kind": event.subject_kind,
+                "subject": event.subject_id, "facts": event.facts, "reason": event.reason,
             }
             for event in queries.events(session, limit=limit, action=action, subject_id=subject)
         ]  # fmt: skip

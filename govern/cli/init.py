@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+import sys
 from pathlib import Path
 
 import click
@@ -50,7 +51,9 @@ def init(key_file: Path | None, email: str | None, again: bool) -> None:
             raise Conflict(
                 f"{reason}, so no link is needed: sign in at {govern.settings.web.url}. To make one anyway, add --again."
             )
-        if email is None:
+        if email is None and sys.stdin.isatty():
+            email = click.prompt("Address of the administrator", err=True)
+        if not email:
             raise InvalidInput(
                 "Say whom the link is for: govern init --admin you@example.com", {"admin": "An address is needed."}
             )

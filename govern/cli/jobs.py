@@ -10,9 +10,12 @@ from govern.jobs import queries, rules
 from govern.jobs.models import JobRun, RunState
 
 
-@click.group()
-def jobs() -> None:
-    """See the timetable and its runs; run a job now."""
+@click.group(invoke_without_command=True)
+@click.pass_context
+def jobs(context: click.Context) -> None:
+    """See the timetable and its runs; run a job now. Without a command: the timetable."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_jobs)
 
 
 @jobs.command("list")

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -40,12 +41,12 @@ def web(host: str | None, port: int | None) -> None:
     command = gunicorn(settings, host, port)
     sys.stdout.flush()
     # A new image, not a fork: memory of this process, whatever it has seen of the environment, does not go along.
-    os.execve(command[0], command, web_environment())  # noqa: S606
+    os.execve(command[0], command, web_environment(os.environ))  # noqa: S606
 
 
-def web_environment() -> dict[str, str]:
-    """This process's environment without what the web process must not have."""
-    return {name: value for name, value in os.environ.items() if name not in WITHHELD}
+def web_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what the web process must not have."""
+    return {name: value for name, value in environment.items() if name not in WITHHELD}
 
 
 def refuse_key_in_config() -> None:

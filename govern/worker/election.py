@@ -16,7 +16,7 @@ from typing import IO, Final, Protocol
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-LOCK_KEY: Final = 7_205_759_404
+LOCK_KEY: Final = 7_205_759_411
 """Any constant of our own; advisory locks are counted per database."""
 _SERVER_KEEPALIVE: Final = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
 """A leader whose machine vanished sends no goodbye; the server gives its lock away after about 25 s."""

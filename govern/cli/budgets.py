@@ -1,0 +1,123 @@
+"""`govern budgets`."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+import click
+
+from govern.budgets import queries, service
+from govern.budgets.models import Scope
+from govern.cli import host, output
+from govern.cli.projects import project_id_of
+from govern.core.clock import utcnow
+from govern.core.errors import InvalidInput
+from govern.people import queries as people
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def budgets(context: click.Context) -> None:
+    """List, create and retire budgets; see alerts. Without a command: the list."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_budgets)
+
+
+@budgets.command("list")
+@click.option("--retired", is_flag=True, help="Also those that are not watched any more.")
+@host.as_json
+def list_budgets(retired: bool = False, as_json: bool = False) -> None:
+    """Budgets, and how each stands this month."""
+    with host.opened() as govern, govern.unit_of_work.reading() as session:
+        found = queries.find_budgets(session, limit=1000, retired=retired)
+        rows = [
+            {
+                "id": standing.budget.id, "name": standing.budget.name, "scope": standing.budget.scope, "label": standing.label,
+                "monthly_usd": standing.budget.monthly_usd, "spent_usd": standing.spent.amount,
+                "billed_usd": standing.spent.billed, "estimated_usd": standing.spent.estimated, "percent": standing.percent,
+                "thresholds": standing.budget.thresholds, "zone": standing.budget.zone, "retired_at": standing.budget.retired_at,
+            }
+            for standing in queries.standings(session, found, utcnow())
+        ]  # fmt: skip
+    columns = {
+        "name": "Budget", "label": "Of", "monthly_usd": "USD a month", "spent_usd": "Used", "percent": "%",
+        "thresholds": "Alerts at %", "id": "Id",
+    }  # fmt: skip
+    output.show(rows, columns, as_json=as_json, empty="There are no budgets yet. Make one with `govern budgets create`.")
+
+
+@budgets.command()
+@click.argument("name")
+@click.option("--usd", required=True, help="Dollars a month.")
+@click.option("--project", help="Watch this project (id or name).")
+@click.option("--person", metavar="ID-OR-EMAIL", help="Watch this person. Without --project and --person: everything.")
+@click.option("--at", "thresholds", multiple=True, type=click.IntRange(1, 1000), help="Alert at this percentage. Repeatable.")
+@click.option("--notify", multiple=True, metavar="EMAIL", help="Whom to tell (mail.admins). Repeatable.")
+@click.option("--zone", default="UTC", show_default=True, help="Time zone of the month.")
+@host.as_json
+def create(
+    name: str, *, usd: str, project: str | None, person: str | None, thresholds: tuple[int, ...], notify: tuple[str, ...],
+    zone: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Watch what is spent in a month."""
+    if project and person:
+        raise InvalidInput("A budget watches a project or a person, not both.")
+    with host.opened() as govern, govern.unit_of_work(host.host_actor()) as uow:
+        scope, scope_id = Scope.ORGANIZATION, None
+        if project:
+            scope, scope_id = Scope.PROJECT, project_id_of(uow.session, project)
+        if person:
+            scope, scope_id = Scope.PERSON, people.get(uow.session, person).id
+        budget = service.create_budget(
+            uow, name=name, scope=scope, scope_id=scope_id, monthly_usd=_dollars(usd), notify=notify, zone=zone,
+            thresholds=thresholds or service.DEFAULT_THRESHOLDS,
+        )  # fmt: skip
+    row = {
+        "id": budget.id,
+        "name": budget.name,
+        "scope": budget.scope,
+        "scope_id": budget.scope_id,
+        "monthly_usd": budget.monthly_usd,
+    }
+    output.show_one(row, as_json=as_json, sentence=f"{budget.id}: {budget.name} is watched.")
+
+
+@budgets.command()
+@click.argument("budget_id", metavar="BUDGET")
+@click.option("--reason", help="Why; it stands in the audit log.")
+def retire(budget_id: str, reason: str | None) -> None:
+    """Watch it no longer. It and its alerts stay readable."""
+    with host.opened() as govern, govern.unit_of_work(host.host_actor()) as uow:
+        service.retire_budget(uow, budget_id, reason=reason)
+    click.echo(f"{budget_id} is not watched any more.")
+
+
+@budgets.command()
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@host.as_json
+def alerts(limit: int, as_json: bool) -> None:
+    """Thresholds that were reached, newest first, and who was told."""
+    with host.opened() as govern, govern.unit_of_work.reading() as session:
+        found = queries.find_alerts(session, limit=limit)
+        sent = queries.deliveries(session, [alert.id for alert in found])
+        rows = [
+            {
+                "id": alert.id, "budget_id": alert.budget_id, "label": alert.label, "window": alert.window,
+                "threshold": alert.threshold, "limit_usd": alert.limit_usd, "spent_usd": alert.spent_usd,
+                "raised_at": alert.raised_at, "withdrawn_at": alert.withdrawn_at,
+                "told": [f"{delivery.address} ({delivery.state.value})" for delivery in sent[alert.id]],
+            }
+            for alert in found
+        ]  # fmt: skip
+    columns = {
+        "raised_at": "At (UTC)", "label": "Of", "window": "Month", "threshold": "%", "spent_usd": "Used", "limit_usd": "Of USD",
+        "told": "Told",
+    }  # fmt: skip
+    output.show(rows, columns, as_json=as_json, empty="No threshold was reached yet.")
+
+
+def _dollars(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise InvalidInput(f"{text!r} is not an amount of dollars. Write it like 250 or 99.50.") from None
