@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import httpx
 import sqlalchemy as sa
 
+from govern.budgets.effects import Announce, Deliver, Routes
+from govern.budgets.models import Channel
 from govern.core.crypto import SecretBox
 from govern.core.db import make_engine
 from govern.core.errors import InvalidInput
@@ -20,12 +22,14 @@ from govern.core.outbox import Handler
 from govern.core.uow import UnitsOfWork
 from govern.keys import effects as key_effects
 from govern.members import effects as member_effects
+from govern.notify.email import Email
+from govern.notify.webhook import Webhook, signing_key
 from govern.offboarding import effects as offboarding_effects
 from govern.openai.client import make_client
 from govern.openai.directory import OpenAIDirectory
 from govern.openai.keys import OpenAIKeys
 from govern.openai.usage import OpenAIUsage
-from govern.ports import Directory, KeyIssuer, UsageSource
+from govern.ports import Directory, KeyIssuer, Notifier, UsageSource
 from govern.settings import Settings
 
 
@@ -81,11 +85,28 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
         requests_per_minute=settings.openai.requests_per_minute, burst=settings.openai.burst, generation=settings.openai.generation,
     )  # fmt: skip
     directory, issuer, usage = OpenAIDirectory(client), OpenAIKeys(client), OpenAIUsage(client)
+    routes = Routes(settings.web.url, settings.mail.admins, settings.webhook.url, settings.webhook.secret)
     effects: dict[str, Handler] = {
         "key.issue": key_effects.Issue(unit_of_work, issuer),
         "key.revoke": key_effects.Revoke(unit_of_work, issuer, directory),
         "invite.send": member_effects.SendInvite(unit_of_work, directory),
         "invite.cancel": member_effects.CancelInvite(unit_of_work, directory),
         "offboarding.run": offboarding_effects.Run(unit_of_work, directory, issuer),
+        "alert.announce": Announce(unit_of_work, routes),
+        "alert.deliver": Deliver(unit_of_work, make_notifiers(settings), routes),
     }
     return Outside(directory, issuer, usage, effects)
+
+
+def make_notifiers(settings: Settings) -> dict[Channel, Notifier]:
+    """The ways to reach people that are set up. Raises InvalidInput for a webhook without a usable signing secret."""
+    mail, webhook = settings.mail, settings.webhook
+    notifiers: dict[Channel, Notifier] = {}
+    if mail.host is not None:
+        notifiers[Channel.EMAIL] = Email(mail.host, mail.port, mail.security, mail.sender, mail.username, mail.password)
+    if webhook.url is not None:
+        if webhook.secret is None:
+            raise InvalidInput("A webhook needs a signing secret: set GOVERN_WEBHOOK_SECRET_FILE (whsec_ and base64).")
+        signing_key(webhook.secret)
+        notifiers[Channel.WEBHOOK] = Webhook(allow_private=webhook.allow_private)
+    return notifiers

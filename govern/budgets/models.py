@@ -1,0 +1,115 @@
+"""Budget, Alert, Delivery."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from govern.core.db import Base, Money, UTCDateTime, words
+
+
+class Scope(StrEnum):
+    """Whose spend a budget limits."""
+
+    ORGANIZATION = "organization"
+    PROJECT = "project"
+    PERSON = "person"
+
+
+class Budget(Base):
+    """A limit per calendar month in a time zone. `scope_id` is our project or person id, '' for the organization.
+
+    `generation` counts changes of the amount: a budget that was raised may reach its thresholds again in the same month.
+    """
+
+    __tablename__ = "budgets"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(200))
+    scope: Mapped[Scope] = mapped_column(words(Scope))
+    scope_id: Mapped[str] = mapped_column(sa.String(40))
+    monthly_usd: Mapped[Decimal] = mapped_column(Money)
+    thresholds: Mapped[list[int]] = mapped_column(sa.JSON)
+    notify: Mapped[list[str]] = mapped_column(sa.JSON)
+    zone: Mapped[str] = mapped_column(sa.String(64))
+    generation: Mapped[int] = mapped_column(default=1)
+    created_by: Mapped[str] = mapped_column(sa.String(120))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    retired_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (sa.Index("ix_budgets_scope", "scope", "scope_id"),)
+
+
+class Alert(Base):
+    """One crossing: at most one per budget, window, threshold and generation. The figures are those of the moment.
+
+    `late`: the window was over when the data arrived. `superseded`: a higher threshold was crossed at the same moment and
+    speaks for this one. `withdrawn_at`: a correction took the spend below the threshold again.
+    """
+
+    __tablename__ = "alerts"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    budget_id: Mapped[str] = mapped_column(sa.ForeignKey("budgets.id"))
+    window: Mapped[str] = mapped_column(sa.String(20))
+    threshold: Mapped[int]
+    generation: Mapped[int]
+    label: Mapped[str] = mapped_column(sa.String(320))
+    limit_usd: Mapped[Decimal] = mapped_column(Money)
+    spent_usd: Mapped[Decimal] = mapped_column(Money)
+    billed_usd: Mapped[Decimal] = mapped_column(Money)
+    estimated_usd: Mapped[Decimal] = mapped_column(Money)
+    late: Mapped[bool]
+    superseded: Mapped[bool]
+    raised_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    withdrawn_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    withdrawn_usd: Mapped[Decimal | None] = mapped_column(Money)
+
+    __table_args__ = (sa.UniqueConstraint("budget_id", "window", "threshold", "generation", name="uq_alerts_crossing"),)
+
+
+class Note(StrEnum):
+    """What a delivery tells: the crossing, or that a correction undid it."""
+
+    CROSSED = "crossed"
+    WITHDRAWN = "withdrawn"
+
+
+class Channel(StrEnum):
+    EMAIL = "email"
+    WEBHOOK = "webhook"
+
+
+class DeliveryState(StrEnum):
+    """PENDING: owed, perhaps after failed attempts. SENT: with a receipt. FAILED: given up; can be sent again by hand."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+class Delivery(Base):
+    """One sending to one address on one channel. Its id is the message's id over all attempts, so a receiver can drop doubles.
+
+    `address` is a mail address, or the host of the webhook: the whole URL may hold a secret and stays in the settings.
+    """
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    alert_id: Mapped[str] = mapped_column(sa.ForeignKey("alerts.id"))
+    note: Mapped[Note] = mapped_column(words(Note))
+    channel: Mapped[Channel] = mapped_column(words(Channel))
+    address: Mapped[str] = mapped_column(sa.String(320))
+    state: Mapped[DeliveryState] = mapped_column(words(DeliveryState), index=True)
+    attempts: Mapped[int] = mapped_column(default=0)
+    receipt: Mapped[str | None] = mapped_column(sa.String(300))
+    problem: Mapped[str | None] = mapped_column(sa.String(300))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    settled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (sa.UniqueConstraint("alert_id", "note", "channel", "address"),)

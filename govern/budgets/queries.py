@@ -1,0 +1,157 @@
+"""Reads of budgets, alerts and deliveries, and how a budget stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from govern.budgets.models import Alert, Budget, Delivery, Scope
+from govern.budgets.rules import Window, month_window, percent
+from govern.core.errors import NotFound
+from govern.people.models import Person
+from govern.projects.models import Project
+from govern.usage import queries as usage
+from govern.usage.names import By
+from govern.usage.queries import Figure
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a budget stands in a window. `label` names the scope for people; `spent` says what is billed and what estimated."""
+
+    budget: Budget
+    label: str
+    window: Window
+    spent: Figure
+
+    @property
+    def percent(self) -> int:
+        """Whole per cent of the limit that are used."""
+        return percent(self.spent.amount, self.budget.monthly_usd)
+
+    @property
+    def left(self) -> Decimal:
+        """Dollars until the limit; negative beyond it."""
+        return self.budget.monthly_usd - self.spent.amount
+
+
+def get(session: Session, budget_id: str) -> Budget:
+    """The budget, retired or not. Raises NotFound."""
+    budget = session.get(Budget, budget_id)
+    if budget is None:
+        raise NotFound(f"There is no budget {budget_id!r}.")
+    return budget
+
+
+def find_budgets(
+    session: Session,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+    scope: Scope | None = None,
+    scope_id: str | None = None,
+    scope_ids: Sequence[str] | None = None,
+    retired: bool = False,
+) -> Sequence[Budget]:
+    """Budgets, newest first, older than the id `after`; retired ones only when asked for. `scope_ids` limits to those scopes."""
+    query = sa.select(Budget).order_by(Budget.id.desc()).limit(limit)
+    if after:
+        query = query.where(Budget.id < after)
+    if scope:
+        query = query.where(Budget.scope == scope)
+    if scope_id is not None:
+        query = query.where(Budget.scope_id == scope_id)
+    if scope_ids is not None:
+        query = query.where(Budget.scope_id.in_(scope_ids))
+    return session.scalars(query if retired else query.where(Budget.retired_at.is_(None))).all()
+
+
+def active_budgets(session: Session, budget_ids: Iterable[str] | None = None) -> Sequence[Budget]:
+    """Every budget that is watched, oldest first, or those of the ids given."""
+    query = sa.select(Budget).where(Budget.retired_at.is_(None)).order_by(Budget.id)
+    return session.scalars(query if budget_ids is None else query.where(Budget.id.in_(list(budget_ids)))).all()
+
+
+def standings(session: Session, budgets: Sequence[Budget], now: datetime) -> list[Standing]:
+    """How each of these budgets stands this month."""
+    return at_windows(session, [(budget, month_window(now, budget.zone)) for budget in budgets])
+
+
+def at_windows(session: Session, pairs: Sequence[tuple[Budget, Window]]) -> list[Standing]:
+    """How each budget stands in the window beside it. One query per window and kind of scope, however many budgets."""
+    names = labels(session, [budget for budget, _ in pairs])
+    projects = _remote_ids(session, [budget for budget, _ in pairs])
+    read: dict[tuple[Window, By | None], Mapping[str, Figure]] = {}
+    found = []
+    for budget, window in pairs:
+        by = {Scope.PROJECT: By.PROJECT, Scope.PERSON: By.PERSON}.get(budget.scope)
+        if (window, by) not in read:
+            read[window, by] = _spent(session, window, by)
+        group = projects.get(budget.scope_id, "") if by is By.PROJECT else budget.scope_id
+        found.append(Standing(budget, names[budget.id], window, read[window, by].get(group, Figure())))
+    return found
+
+
+def _spent(session: Session, window: Window, by: By | None) -> Mapping[str, Figure]:
+    if by is not None:
+        return usage.spent(session, window.first_day, window.end_day, by)
+    return {"": usage.totals(session, window.first_day, window.end_day).whole}
+
+
+def _remote_ids(session: Session, budgets: Sequence[Budget]) -> dict[str, str]:
+    wanted = {budget.scope_id for budget in budgets if budget.scope is Scope.PROJECT}
+    rows = session.execute(sa.select(Project.id, Project.remote_id).where(Project.id.in_(wanted)))
+    return {row.id: row.remote_id for row in rows}
+
+
+def labels(session: Session, budgets: Sequence[Budget]) -> dict[str, str]:
+    """Budget id → the name of its scope for people: a project's name, a person's name, "The organization"."""
+    wanted = {scope: {budget.scope_id for budget in budgets if budget.scope is scope} for scope in Scope}
+    projects = sa.select(Project.id, Project.name).where(Project.id.in_(wanted[Scope.PROJECT]))
+    people = sa.select(Person.id, Person.name, Person.email).where(Person.id.in_(wanted[Scope.PERSON]))
+    names = {row.id: row.name for row in session.execute(projects)}
+    names |= {row.id: row.name or row.email for row in session.execute(people)}
+    return {
+        budget.id: "The organization" if budget.scope is Scope.ORGANIZATION else names.get(budget.scope_id, budget.scope_id)
+        for budget in budgets
+    }
+
+
+def get_alert(session: Session, alert_id: str) -> Alert:
+    """The alert. Raises NotFound."""
+    alert = session.get(Alert, alert_id)
+    if alert is None:
+        raise NotFound(f"There is no alert {alert_id!r}.")
+    return alert
+
+
+def find_alerts(
+    session: Session,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+    budget_id: str | None = None,
+    budget_ids: Sequence[str] | None = None,
+) -> Sequence[Alert]:
+    """Alerts, newest first, older than the id `after`."""
+    query = sa.select(Alert).order_by(Alert.id.desc()).limit(limit)
+    if after:
+        query = query.where(Alert.id < after)
+    if budget_id:
+        query = query.where(Alert.budget_id == budget_id)
+    if budget_ids is not None:
+        query = query.where(Alert.budget_id.in_(budget_ids))
+    return session.scalars(query).all()
+
+
+def deliveries(session: Session, alert_ids: Sequence[str]) -> dict[str, list[Delivery]]:
+    """Alert id → what was sent about it, oldest first."""
+    found: dict[str, list[Delivery]] = {alert_id: [] for alert_id in alert_ids}
+    for delivery in session.scalars(sa.select(Delivery).where(Delivery.alert_id.in_(alert_ids)).order_by(Delivery.id)):
+        found[delivery.alert_id].append(delivery)
+    return found

@@ -1,0 +1,252 @@
+"""Commands on budgets, and the evaluation that raises alerts.
+
+There is no reset job: what was spent in a window is a question asked of the daily spend. An alert is a row with a unique key
+(budget, window, threshold, generation); whoever inserts it first has raised it, and everybody else sees that it is there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from govern.audit import service as audit
+from govern.budgets import queries, rules
+from govern.budgets.models import Alert, Budget, Delivery, DeliveryState, Note, Scope
+from govern.budgets.queries import Standing
+from govern.core import outbox
+from govern.core.clock import utcnow
+from govern.core.errors import Conflict, InvalidInput, NotFound
+from govern.core.uow import Actor, ActorKind, UnitOfWork, UnitsOfWork
+from govern.people.models import Person
+from govern.projects.models import Project
+from govern.usage.bulk import insert_one
+
+DEFAULT_THRESHOLDS: Final = (80, 100)
+
+
+def create_budget(
+    uow: UnitOfWork,
+    *,
+    name: str,
+    scope: Scope | str,
+    scope_id: str | None = None,
+    monthly_usd: Decimal,
+    thresholds: Sequence[int] = DEFAULT_THRESHOLDS,
+    notify: Sequence[str] = (),
+    zone: str = "UTC",
+) -> Budget:
+    """Watch a scope's spend from now on. `scope_id` is our id of the project or person. `notify` empty: the admins are told.
+
+    Raises InvalidInput, NotFound.
+    """
+    scope = _scope(scope)
+    budget = Budget(
+        id=uow.new_id("bud"), name=rules.check_name(name), scope=scope, scope_id=_check_scope_id(uow.session, scope, scope_id),
+        monthly_usd=rules.check_amount(monthly_usd), thresholds=rules.check_thresholds(thresholds),
+        notify=rules.check_addresses(notify), zone=rules.check_zone(zone), generation=1, created_by=uow.actor.id,
+        created_at=uow.now,
+    )  # fmt: skip
+    uow.session.add(budget)
+    audit.record(uow, "budget.created", budget, **_facts(budget))
+    return budget
+
+
+def change_budget(
+    uow: UnitOfWork,
+    budget_id: str,
+    *,
+    name: str | None = None,
+    monthly_usd: Decimal | None = None,
+    thresholds: Sequence[int] | None = None,
+    notify: Sequence[str] | None = None,
+    zone: str | None = None,
+) -> Budget:
+    """Change what is given. A new amount begins a new generation: its thresholds may alert again in this month.
+
+    Raises InvalidInput, NotFound, Conflict (retired).
+    """
+    budget = _lock(uow, budget_id)
+    if budget.retired_at is not None:
+        raise Conflict("The budget is retired. Create a new one.")
+    before = _facts(budget)
+    if name is not None:
+        budget.name = rules.check_name(name)
+    if thresholds is not None:
+        budget.thresholds = rules.check_thresholds(thresholds)
+    if notify is not None:
+        budget.notify = rules.check_addresses(notify)
+    if zone is not None:
+        budget.zone = rules.check_zone(zone)
+    if monthly_usd is not None and rules.check_amount(monthly_usd) != budget.monthly_usd:
+        budget.monthly_usd = rules.check_amount(monthly_usd)
+        budget.generation += 1
+    after = _facts(budget)
+    if after != before:
+        changed = [fact for fact in after if after[fact] != before[fact]]
+        audit.record(
+            uow, "budget.changed", budget,
+            before={fact: before[fact] for fact in changed}, after={fact: after[fact] for fact in changed},
+        )  # fmt: skip
+    return budget
+
+
+def retire_budget(uow: UnitOfWork, budget_id: str, *, reason: str | None = None) -> Budget:
+    """Watch no longer; the budget and its alerts stay readable. Repeating it changes nothing. Raises NotFound."""
+    budget = _lock(uow, budget_id)
+    if budget.retired_at is None:
+        budget.retired_at = uow.now
+        audit.record(uow, "budget.retired", budget, reason=reason, name=budget.name)
+    return budget
+
+
+def evaluate_all(unit_of_work: UnitsOfWork) -> dict[str, int]:
+    """The job: look at every budget, and write only where something is to be said. Returns counts, as `evaluate` does.
+
+    The look takes no lock, so that an evaluation with nothing to say never makes anybody wait.
+    """
+    with unit_of_work.reading() as session:
+        budgets = queries.active_budgets(session)
+        due = {news.standing.budget.id for news in _look(session, budgets, utcnow()) if news.crossed or news.undone}
+        looked = len(budgets)
+    if not due:
+        return {"budgets": looked, "alerts": 0, "withdrawn": 0}
+    with unit_of_work(Actor(ActorKind.JOB, "budgets.evaluate", "budgets.evaluate")) as uow:
+        return evaluate(uow, due) | {"budgets": looked}
+
+
+def evaluate(uow: UnitOfWork, budget_ids: Iterable[str] | None = None) -> dict[str, int]:
+    """Raise what has been crossed and withdraw what a correction undid, for these budgets or all. Safe to run twice at once.
+
+    Looked at are this month and the one before: the bill for its last days comes after it ended. Returns `budgets`, `alerts`
+    raised, alerts `withdrawn`.
+    """
+    counts: Counter[str] = Counter(budgets=0, alerts=0, withdrawn=0)
+    budgets = queries.active_budgets(uow.session, budget_ids)
+    counts["budgets"] = len(budgets)
+    for news in _look(uow.session, budgets, uow.now):
+        counts["alerts"] += _raise(uow, news.standing, news.crossed)
+        counts["withdrawn"] += _withdraw(uow, news.standing, news.undone)
+    return dict(counts)
+
+
+def send_again(uow: UnitOfWork, delivery_id: str) -> Delivery:
+    """Owe a delivery again that was given up. Raises NotFound, Conflict (it is under way, or was sent)."""
+    delivery = uow.session.get(Delivery, delivery_id, with_for_update=True)
+    if delivery is None:
+        raise NotFound(f"There is no delivery {delivery_id!r}.")
+    if delivery.state is not DeliveryState.FAILED:
+        raise Conflict("Only a delivery that was given up can be sent again.")
+    delivery.state, delivery.attempts, delivery.settled_at = DeliveryState.PENDING, 0, None
+    audit.record(uow, "alert.sent_again", ("alerts", delivery.alert_id), delivery=delivery.id, channel=delivery.channel)
+    outbox.enqueue(uow, "alert.deliver", delivery.id)
+    return delivery
+
+
+@dataclass(frozen=True)
+class _News:
+    """What a look at one budget's window found: thresholds to raise, and raised alerts that no longer hold."""
+
+    standing: Standing
+    crossed: list[int]
+    undone: list[Alert]
+
+
+def _look(session: Session, budgets: Sequence[Budget], now: datetime) -> Iterator[_News]:
+    pairs = []
+    for budget in budgets:
+        window = rules.month_window(now, budget.zone)
+        before = rules.month_before(window, budget.zone)
+        # A month that was over when the budget was made is none of its business.
+        pairs += [(budget, each) for each in (before, window) if each.end > budget.created_at]
+    raised: dict[tuple[str, str], list[Alert]] = defaultdict(list)
+    for alert in session.scalars(sa.select(Alert).where(Alert.window.in_({window.key for _, window in pairs}))):
+        raised[alert.budget_id, alert.window].append(alert)
+    for standing in queries.at_windows(session, pairs):
+        budget, spent = standing.budget, standing.spent.amount
+        mine = [alert for alert in raised[budget.id, standing.window.key] if alert.generation == budget.generation]
+        reached = rules.crossed(spent, budget.monthly_usd, budget.thresholds)
+        undone = [a for a in mine if a.withdrawn_at is None and not rules.crossed(spent, a.limit_usd, [a.threshold])]
+        yield _News(standing, sorted(set(reached) - {alert.threshold for alert in mine}), undone)
+
+
+def _raise(uow: UnitOfWork, standing: Standing, thresholds: Sequence[int]) -> int:
+    """Insert the alerts; the highest one speaks for all that were crossed at the same moment."""
+    budget, spent, won = standing.budget, standing.spent, 0
+    for threshold in thresholds:
+        alert_id = uow.new_id("alr")
+        speaks = threshold == thresholds[-1]
+        facts: dict[str, Any] = {
+            "budget_id": budget.id, "window": standing.window.key, "threshold": threshold, "limit_usd": budget.monthly_usd,
+            "spent_usd": spent.amount, "billed_usd": spent.billed, "estimated_usd": spent.estimated,
+        }  # fmt: skip
+        rest: dict[str, Any] = {
+            "id": alert_id, "generation": budget.generation, "label": standing.label[:320], "superseded": not speaks,
+            "late": uow.now >= standing.window.end, "raised_at": uow.now,
+        }  # fmt: skip
+        if not insert_one(uow.session, Alert, facts | rest):
+            continue
+        won += 1
+        audit.record(uow, "alert.raised", ("alerts", alert_id), **facts)
+        if speaks:
+            outbox.enqueue(uow, "alert.announce", alert_id, {"alert": alert_id, "note": Note.CROSSED.value})
+    return won
+
+
+def _withdraw(uow: UnitOfWork, standing: Standing, alerts: Sequence[Alert]) -> int:
+    """Note once that a correction undid these alerts. They are never raised a second time."""
+    won = 0
+    for alert in alerts:
+        done = uow.session.execute(
+            sa.update(Alert)
+            .where(Alert.id == alert.id, Alert.withdrawn_at.is_(None))
+            .values(withdrawn_at=uow.now, withdrawn_usd=standing.spent.amount)
+        )
+        if done.rowcount != 1:  # type: ignore[attr-defined]
+            continue
+        won += 1
+        audit.record(uow, "alert.withdrawn", alert, spent_usd=standing.spent.amount, threshold=alert.threshold)
+        if not alert.superseded:
+            note = Note.WITHDRAWN.value
+            outbox.enqueue(uow, "alert.announce", f"{alert.id}/{note}", {"alert": alert.id, "note": note})
+    return won
+
+
+def _scope(scope: Scope | str) -> Scope:
+    try:
+        return Scope(scope)
+    except ValueError:
+        raise InvalidInput("A budget is for the organization, a project or a person.", {"scope": "Choose one."}) from None
+
+
+def _check_scope_id(session: Session, scope: Scope, scope_id: str | None) -> str:
+    if scope is Scope.ORGANIZATION:
+        if scope_id:
+            raise InvalidInput("A budget of the organization names nothing else.", {"scope_id": "Leave it out."})
+        return ""
+    if not scope_id:
+        raise InvalidInput(f"Which {scope.value}?", {"scope_id": f"Name the {scope.value}."})
+    table: type[Project] | type[Person] = Project if scope is Scope.PROJECT else Person
+    if session.get(table, scope_id) is None:
+        raise NotFound(f"There is no {scope.value} {scope_id!r}.")
+    return scope_id
+
+
+def _facts(budget: Budget) -> dict[str, Any]:
+    return {
+        "name": budget.name, "scope": budget.scope, "scope_id": budget.scope_id, "monthly_usd": budget.monthly_usd,
+        "thresholds": list(budget.thresholds), "notify": list(budget.notify), "zone": budget.zone,
+    }  # fmt: skip
+
+
+def _lock(uow: UnitOfWork, budget_id: str) -> Budget:
+    budget = uow.session.get(Budget, budget_id, with_for_update=True, populate_existing=True)
+    if budget is None:
+        raise NotFound(f"There is no budget {budget_id!r}.")
+    return budget

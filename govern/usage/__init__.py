@@ -1,0 +1,1 @@
+"""Usage and costs: what OpenAI reports, kept exactly, attributed to people, rolled up to daily spend on two clocks."""

@@ -1,0 +1,146 @@
+"""Daily spend from facts: recomputed whole for the days that changed, never added up bit by bit, so it cannot drift."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from govern.core.db import Money
+from govern.usage.bulk import batched, insert_rows
+from govern.usage.measures import Measures, detail_of
+from govern.usage.models import Clock, CostFact, CostSeries, DailySpend, SyncWindow, UsageFact, UsageSeries
+from govern.usage.prices import PriceBook
+from govern.usage.rules import DAY, midnight
+
+COSTS: Final = "costs"
+"""The name of the costs endpoint in the sync ledger."""
+CURRENCY: Final = "usd"
+
+Cell = tuple[str, str, str, str]  # project, API key, person, model
+
+
+class _Sum:
+    """What a cell of one day adds up to."""
+
+    def __init__(self) -> None:
+        self.key_id = ""
+        self.amount = Decimal(0)
+        self.requests = self.input_tokens = self.cached_tokens = self.output_tokens = self.unpriced_tokens = 0
+
+
+def recompute(session: Session, days: Collection[date], prices: PriceBook) -> None:
+    """Make the daily spend of these days anew, on both clocks, and say which rows count."""
+    for part in batched(sorted(days)):
+        session.execute(sa.delete(DailySpend).where(DailySpend.day.in_(part)))
+        _billed(session, part)
+    for day in sorted(days):
+        _estimated(session, day, prices)
+    mark_counting(session, days)
+
+
+def _billed(session: Session, days: list[date]) -> None:
+    zero = sa.literal(0)
+    billed = (
+        sa.select(
+            CostFact.day, sa.literal(Clock.BILLED.value), CostSeries.project_remote_id, CostSeries.api_key_remote_id,
+            CostSeries.person_id, CostSeries.model, sa.func.max(CostSeries.key_id), sa.true(), sa.func.sum(CostFact.amount),
+            zero, zero, zero, zero, zero,
+        )
+        .join(CostSeries, CostSeries.id == CostFact.series_id)
+        .where(CostFact.day.in_(days), CostSeries.currency == CURRENCY)
+        .group_by(
+            CostFact.day, CostSeries.project_remote_id, CostSeries.api_key_remote_id, CostSeries.person_id, CostSeries.model
+        )
+    )  # fmt: skip
+    names = [column.name for column in DailySpend.__table__.columns]
+    session.execute(sa.insert(DailySpend).from_select(names, billed, include_defaults=False))
+
+
+def _estimated(session: Session, day: date, prices: PriceBook) -> None:
+    s, f = UsageSeries, UsageFact
+    columns = (f.requests, f.input_tokens, f.cached_tokens, f.cache_write_tokens, f.output_tokens)
+    # Facts of one series with the same detail are added up in the database; `count` says how often the detail stands.
+    query = (
+        sa.select(
+            s.project_remote_id, s.api_key_remote_id, s.person_id, s.model, s.key_id, s.batch, s.service_tier,
+            f.detail, sa.func.count(), *(sa.func.sum(column) for column in columns),
+        )
+        .join(s, s.id == f.series_id)
+        .where(f.bucket_start >= midnight(day), f.bucket_start < midnight(day + DAY))
+        .group_by(s.id, f.detail)
+    )  # fmt: skip
+    cells: dict[Cell, _Sum] = defaultdict(_Sum)
+    for project, api_key, person, model, key_id, batch, tier, detail, count, *totals in session.execute(query):
+        cell = cells[project, api_key, person, model]
+        cell.key_id = max(cell.key_id, key_id)
+        requests, tokens, cached, written, output = (int(total) for total in totals)
+        measures = Measures(requests, tokens, cached, written, output)
+        cell.requests += measures.requests
+        cell.input_tokens += measures.input_tokens
+        cell.cached_tokens += measures.cached_tokens
+        cell.output_tokens += measures.output_tokens
+        price = prices.find(model, day)
+        if price is None:
+            cell.unpriced_tokens += measures.input_tokens + measures.output_tokens
+            continue
+        parts = {name: value * count for name, value in detail_of(detail).items()}
+        cell.amount += price.of(measures, parts, batch=batch == "true", tier=tier)
+    insert_rows(
+        session, DailySpend,
+        [
+            (
+                day.isoformat(), Clock.ESTIMATED.value, *cell, total.key_id, True, int(total.amount.scaleb(9)), total.requests,
+                total.input_tokens, total.cached_tokens, total.output_tokens, total.unpriced_tokens,
+            )
+            for cell, total in cells.items()
+        ],
+    )  # fmt: skip
+
+
+def mark_counting(session: Session, days: Collection[date]) -> None:
+    """Set `counts`: of a settled day the billed rows; of another one, per project, the clock that shows more.
+
+    The choice is made per project and day, so that every way of adding up gives the same total. Taking the higher one errs
+    towards a warning that comes early: the bill may lack what was used this morning, the estimate lacks what has no price.
+    """
+    for part in batched(sorted(days)):
+        settled = set(
+            session.scalars(
+                sa.select(SyncWindow.day).where(
+                    SyncWindow.endpoint == COSTS, SyncWindow.day.in_(part), SyncWindow.settled_at.is_not(None)
+                )
+            )
+        )
+        totals: dict[tuple[date, str], dict[Clock, Decimal]] = defaultdict(dict)
+        total = sa.func.sum(DailySpend.amount, type_=Money())
+        query = (
+            sa.select(DailySpend.day, DailySpend.project_remote_id, DailySpend.clock, total)
+            .where(DailySpend.day.in_(part))
+            .group_by(DailySpend.day, DailySpend.project_remote_id, DailySpend.clock)
+        )
+        for day, project, clock, amount in session.execute(query):
+            totals[day, project][clock] = amount
+        estimated: dict[date, list[str]] = defaultdict(list)
+        for (day, project), by_clock in totals.items():
+            if day not in settled and _estimate_counts(by_clock):
+                estimated[day].append(project)
+        session.execute(sa.update(DailySpend).where(DailySpend.day.in_(part)).values(counts=DailySpend.clock == Clock.BILLED))
+        for day, projects in estimated.items():
+            for some in batched(projects):
+                session.execute(
+                    sa.update(DailySpend)
+                    .where(DailySpend.day == day, DailySpend.project_remote_id.in_(some))
+                    .values(counts=DailySpend.clock == Clock.ESTIMATED)
+                )
+
+
+def _estimate_counts(totals: dict[Clock, Decimal]) -> bool:
+    """Of an unsettled day: no bill yet, or a smaller one than the estimate."""
+    billed, estimated = totals.get(Clock.BILLED), totals.get(Clock.ESTIMATED)
+    return estimated is not None and (billed is None or billed < estimated)
