@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping
@@ -82,12 +83,20 @@ class Sealing(Section):
                 "and name it in GOVERN_SEALING_KEYS_FILE."
             )
         ring: dict[str, bytes] = {}
-        for entry in filter(None, (part.strip() for part in self.keys.reveal().replace("\n", ",").split(","))):
+        entries = [part.strip() for part in self.keys.reveal().replace("\n", ",").split(",")]
+        for number, entry in enumerate(filter(None, entries), 1):
+            # Whatever stands here may be the key itself, written without its name: it is not shown, only counted.
             kid, _, text = entry.partition(":")
             try:
-                ring[kid] = base64.b64decode(text, validate=True)
-            except ValueError as error:
-                raise InvalidInput(f"The sealing key {kid[:32]!r} is not base64. It is written kid:base64.") from error
+                key = base64.b64decode(text, validate=True)
+            except ValueError:
+                key = b""
+            if len(key) != 32 or not re.fullmatch(r"[A-Za-z0-9-]{1,32}", kid):
+                raise InvalidInput(
+                    f"Entry {number} of the sealing keys cannot be used. Each is written name:base64-of-32-bytes, "
+                    "the name of letters, digits and hyphens."
+                )
+            ring[kid] = key
         return ring
 
 
