@@ -2,8 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from flask import Flask
+
+from govern.web.api import (
+    alerts,
+    audit_events,
+    budgets,
+    costs,
+    docs,
+    invites,
+    jobs,
+    keys,
+    members,
+    offboardings,
+    projects,
+    tokens,
+    usage,
+)
+from govern.web.api.blueprint import make_api
+
+_SLICES: Final = (members, invites, projects, keys, usage, costs, budgets, alerts, audit_events, jobs, tokens, offboardings)
+
+ABOUT: Final = """Everything that the dashboard does, for programs.
+
+Send a token: `Authorization: Bearer gov_…`. Lists answer `{"items": […], "next": cursor or null}`; send `next` as `cursor` for
+the next page. Errors are problem+json (RFC 9457) with a `code` for programs and a `detail` for people. A POST that sets something
+off at OpenAI waits a few seconds; when it is not settled by then it answers 202 with a `Location` to look at. Dollars are decimal
+text. Times are UTC.
+"""
 
 
 def register(app: Flask) -> None:
-    """Put the API into the app."""
+    """Put the API into the app, and keep its specification."""
+    api = make_api(app, ABOUT, "v1")
+    for module in _SLICES:
+        api.register_blueprint(module.blueprint)
+    app.register_blueprint(docs.blueprint)
+    app.extensions["openapi"] = docs.finish(api.spec.to_dict())

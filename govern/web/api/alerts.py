@@ -1,0 +1,135 @@
+"""`/alerts`: thresholds that were crossed, and what was sent about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import marshmallow as ma
+from flask import Response
+from flask.views import MethodView
+from sqlalchemy.orm import Session
+
+from govern.budgets import queries, service
+from govern.budgets.models import Alert, Budget, Channel, Delivery, DeliveryState, Note
+from govern.core.errors import NotFound
+from govern.web.access import reads, requires
+from govern.web.api import paging, scope
+from govern.web.api.acting import Answer, carry_out
+from govern.web.api.blueprint import ApiBlueprint
+from govern.web.api.budgets import visible_scopes
+from govern.web.api.shapes import Id, PageQuery, Schema, Usd, instant, maybe_instant, maybe_text, page_of, with_more
+
+blueprint = ApiBlueprint("alerts", "Thresholds that were crossed.")
+
+
+class DeliveryOut(Schema):
+    """One sending to one address on one channel."""
+
+    id = ma.fields.String(required=True)
+    note = ma.fields.Enum(Note, by_value=True, required=True)
+    channel = ma.fields.Enum(Channel, by_value=True, required=True)
+    address = ma.fields.String(required=True)
+    state = ma.fields.Enum(DeliveryState, by_value=True, required=True)
+    attempts = ma.fields.Integer(required=True)
+    receipt = maybe_text()
+    problem = maybe_text()
+    created_at = instant(required=True)
+    settled_at = maybe_instant()
+
+
+class AlertOut(Schema):
+    """One crossing: at most one per budget, month and threshold. The figures are those of the moment."""
+
+    id = ma.fields.String(required=True)
+    budget = ma.fields.String(attribute="budget_id", required=True)
+    window = ma.fields.String(required=True)
+    threshold = ma.fields.Integer(required=True)
+    label = ma.fields.String(required=True)
+    limit_usd = Usd(required=True)
+    spent_usd = Usd(required=True)
+    billed_usd = Usd(required=True)
+    estimated_usd = Usd(required=True)
+    late = ma.fields.Boolean(required=True)
+    superseded = ma.fields.Boolean(required=True)
+    raised_at = instant(required=True)
+    withdrawn_at = maybe_instant()
+    withdrawn_usd = Usd(allow_none=True, metadata={"type": ["string", "null"]})
+    deliveries = ma.fields.List(ma.fields.Nested(DeliveryOut), required=True)
+
+
+class AlertsQuery(PageQuery):
+    """What to list."""
+
+    budget = Id()
+
+
+def _fields(session: Session, rows: Sequence[Alert]) -> list[dict[str, Any]]:
+    sent = queries.deliveries(session, [row.id for row in rows])
+    return [with_more(AlertOut, row, deliveries=sent[row.id]) for row in rows]
+
+
+def _visible_budgets() -> list[str] | None:
+    within = visible_scopes("alerts:read")
+    if within is None:
+        return None
+    return [row.id for row in queries.find_budgets(reads(), scope_ids=within, retired=True, limit=10_000)]
+
+
+def _visible(alert_id: str) -> Alert:
+    row = queries.get_alert(reads(), alert_id)
+    within = visible_scopes("alerts:read")
+    if within is not None and reads().get_one(Budget, row.budget_id).scope_id not in within:
+        raise NotFound(f"There is no alert {alert_id!r}.")
+    return row
+
+
+@blueprint.route("")
+class Alerts(MethodView):
+    """Alerts."""
+
+    @requires("alerts:read")
+    @blueprint.arguments(AlertsQuery, location="query")
+    @blueprint.response(200, page_of(AlertOut))
+    def get(self, args: dict[str, Any]) -> dict[str, Any]:
+        """List alerts, newest first."""
+        rows = queries.find_alerts(
+            reads(), after=paging.after_id(args.get("cursor")), limit=args["limit"] + 1, budget_id=args.get("budget"),
+            budget_ids=_visible_budgets(),
+        )  # fmt: skip
+        items, following = paging.page(rows, args["limit"], lambda row: row.id)
+        return {"items": _fields(reads(), items), "next": following}
+
+
+@blueprint.route("/<id:alert_id>")
+class OneAlert(MethodView):
+    """One alert."""
+
+    @requires("alerts:read")
+    @blueprint.response(200, AlertOut)
+    def get(self, alert_id: str) -> dict[str, Any]:
+        """Show an alert and what was sent about it."""
+        return _fields(reads(), [_visible(alert_id)])[0]
+
+
+@blueprint.route("/<id:alert_id>/deliveries/<id:delivery_id>/send")
+class SendingAgain(MethodView):
+    """Sending again."""
+
+    @requires("budgets:write")
+    @blueprint.response(200, AlertOut)
+    @blueprint.alt_response(202, schema=AlertOut, description="It will be sent.", success=True)
+    def post(self, alert_id: str, delivery_id: str) -> Response:
+        """Send again what was given up."""
+        scope.check_anyone("budgets:write")
+        delivery = reads().get(Delivery, delivery_id)
+        if delivery is None or delivery.alert_id != alert_id:
+            raise NotFound(f"There is no delivery {delivery_id!r} of this alert.")
+
+        def answer(session: Session, subject_id: str) -> Answer:
+            row = session.get_one(Delivery, subject_id)
+            body = AlertOut().dump(_fields(session, [queries.get_alert(session, row.alert_id)])[0])
+            settled = row.state is not DeliveryState.PENDING
+            return Answer(body, 200 if settled else 202, {"Location": f"/api/v1/alerts/{row.alert_id}"}, settled)
+
+        return carry_out(lambda uow: service.send_again(uow, delivery_id).id, answer)

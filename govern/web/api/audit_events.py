@@ -1,0 +1,69 @@
+"""`/audit-events`: what was done, by whom, when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+from flask.views import MethodView
+
+from govern.audit import queries
+from govern.core.errors import InvalidInput
+from govern.web.access import reads, requires
+from govern.web.api import paging
+from govern.web.api.blueprint import ApiBlueprint
+from govern.web.api.shapes import PageQuery, Schema, Text, instant, maybe_text, page_of
+
+blueprint = ApiBlueprint("audit-events", "What was done, by whom, when. Append-only.")
+
+
+class AuditEventOut(Schema):
+    """One thing that was done. `seq` has no gaps; `digest` chains it to the event before."""
+
+    seq = ma.fields.Integer(required=True)
+    id = ma.fields.String(required=True)
+    at = instant(required=True)
+    action = ma.fields.String(required=True)
+    actor_kind = ma.fields.String(required=True)
+    actor_id = ma.fields.String(required=True)
+    actor_label = ma.fields.String(required=True)
+    subject_kind = ma.fields.String(required=True)
+    subject_id = ma.fields.String(required=True)
+    facts = ma.fields.Dict(keys=ma.fields.String(), required=True)
+    reason = maybe_text()
+    ip = maybe_text()
+    request_id = maybe_text()
+    digest = ma.fields.String(required=True)
+
+
+class AuditQuery(PageQuery):
+    """What to list."""
+
+    subject = Text(1, 120, metadata={"description": "The id of what was changed."})
+    actor = Text(1, 120, metadata={"description": "The id of who did it."})
+    action = Text(1, 60, metadata={"description": "A whole action (`key.revoked`) or a group (`key.`)."})
+
+
+@blueprint.route("")
+class AuditEvents(MethodView):
+    """Audit events."""
+
+    @requires("audit:read")
+    @blueprint.arguments(AuditQuery, location="query")
+    @blueprint.response(200, page_of(AuditEventOut))
+    def get(self, args: dict[str, Any]) -> dict[str, Any]:
+        """List audit events, newest first."""
+        rows = queries.events(
+            reads(), before=_seq(paging.after_id(args.get("cursor"))), limit=args["limit"] + 1,
+            subject_id=args.get("subject"), actor_id=args.get("actor"), action=args.get("action"),
+        )  # fmt: skip
+        items, following = paging.page(rows, args["limit"], lambda row: str(row.seq))
+        return {"items": items, "next": following}
+
+
+def _seq(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise InvalidInput("The cursor does not belong to this list.", {"cursor": "Send the `next` of the page before."})
+    return int(text)

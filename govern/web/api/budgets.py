@@ -1,0 +1,199 @@
+"""`/budgets`: monthly limits for the organization, a project or a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import marshmallow as ma
+from flask import Response
+from flask.views import MethodView
+from sqlalchemy.orm import Session
+
+from govern.budgets import queries, service
+from govern.budgets.models import Budget, Scope
+from govern.core.clock import utcnow
+from govern.core.errors import InvalidInput, NotFound
+from govern.core.uow import UnitOfWork
+from govern.people import queries as people
+from govern.projects import queries as projects
+from govern.web.access import current_actor, govern, reads, release_reads, requires
+from govern.web.api import paging, scope
+from govern.web.api.acting import Answer, carry_out
+from govern.web.api.blueprint import ApiBlueprint
+from govern.web.api.shapes import (
+    MONEY_IN,
+    PageQuery,
+    Schema,
+    Text,
+    Usd,
+    Who,
+    instant,
+    maybe_instant,
+    page_of,
+    with_more,
+)
+
+blueprint = ApiBlueprint("budgets", "Monthly limits.")
+
+_THRESHOLDS = ma.fields.Integer(strict=True, validate=ma.validate.Range(1, 1000))
+
+
+class BudgetChange(Schema):
+    """What to change; the rest stays."""
+
+    name = Text(1, 200)
+    monthly_usd = Usd(metadata=MONEY_IN)
+    thresholds = ma.fields.List(_THRESHOLDS, validate=ma.validate.Length(1, 20), metadata={"description": "Whole per cent."})
+    notify = ma.fields.List(Text(3, 320), validate=ma.validate.Length(max=50), metadata={"description": "Addresses."})
+    zone = Text(1, 64, metadata={"description": "The time zone whose months count.", "example": "Europe/Berlin"})
+
+
+class BudgetIn(BudgetChange):
+    """A limit per month."""
+
+    name = Text(1, 200, required=True)
+    scope = ma.fields.Enum(Scope, by_value=True, required=True)
+    scope_id = Who(metadata={"description": "The project (an id) or the person (an id or an address)."})
+    monthly_usd = Usd(required=True, metadata=MONEY_IN)
+
+
+class BudgetOut(Schema):
+    """A budget, and how it stands this month."""
+
+    id = ma.fields.String(required=True)
+    name = ma.fields.String(required=True)
+    scope = ma.fields.Enum(Scope, by_value=True, required=True)
+    scope_id = ma.fields.String(required=True)
+    scope_name = ma.fields.String(required=True)
+    monthly_usd = Usd(required=True)
+    thresholds = ma.fields.List(ma.fields.Integer(), required=True)
+    notify = ma.fields.List(ma.fields.String(), required=True)
+    zone = ma.fields.String(required=True)
+    created_at = instant(required=True)
+    retired_at = maybe_instant()
+    window = ma.fields.String(required=True, metadata={"description": "The month, in the budget's own zone."})
+    spent_usd = Usd(required=True)
+    billed_usd = Usd(required=True)
+    estimated_usd = Usd(required=True)
+    percent = ma.fields.Integer(required=True)
+
+
+class BudgetsQuery(PageQuery):
+    """What to list."""
+
+    scope = ma.fields.Enum(Scope, by_value=True)
+    retired = ma.fields.Boolean(load_default=False, metadata={"description": "Also retired ones."})
+
+
+class RetireIn(Schema):
+    """Why."""
+
+    reason = Text(1, 500)
+
+
+def visible_scopes(permission: str) -> list[str] | None:
+    """The ids of the people and projects whose budgets the asker may see; None: all budgets."""
+    people_ids, project_ids = scope.people_within(permission), scope.projects_within(permission)
+    return None if people_ids is None or project_ids is None else [*people_ids, *sorted(project_ids)]
+
+
+def _fields(session: Session, rows: Sequence[Budget]) -> list[dict[str, Any]]:
+    return [
+        with_more(
+            BudgetOut, standing.budget, scope_name=standing.label, window=standing.window.key, percent=standing.percent,
+            spent_usd=standing.spent.amount, billed_usd=standing.spent.billed, estimated_usd=standing.spent.estimated,
+        )
+        for standing in queries.standings(session, rows, utcnow())
+    ]  # fmt: skip
+
+
+def _answer(status: int) -> Any:
+    def answer(session: Session, budget_id: str) -> Answer:
+        body = BudgetOut().dump(_fields(session, [queries.get(session, budget_id)])[0])
+        return Answer(body, status, {"Location": f"/api/v1/budgets/{budget_id}"} if status == 201 else {})
+
+    return answer
+
+
+def _scope_id(kind: Scope, named: str | None) -> str | None:
+    """Our id of what was named. Raises NotFound, InvalidInput."""
+    if kind is Scope.ORGANIZATION or named is None:
+        return named
+    if kind is Scope.PROJECT:
+        return projects.get(reads(), named).id
+    person = people.find(reads(), named)
+    if person is None:
+        raise NotFound(f"There is no person {named!r}.")
+    return person.id
+
+
+@blueprint.route("")
+class Budgets(MethodView):
+    """Budgets."""
+
+    @requires("budgets:read")
+    @blueprint.arguments(BudgetsQuery, location="query")
+    @blueprint.response(200, page_of(BudgetOut))
+    def get(self, args: dict[str, Any]) -> dict[str, Any]:
+        """List budgets, newest first."""
+        rows = queries.find_budgets(
+            reads(), after=paging.after_id(args.get("cursor")), limit=args["limit"] + 1, scope=args.get("scope"),
+            scope_ids=visible_scopes("budgets:read"), retired=args["retired"],
+        )  # fmt: skip
+        items, following = paging.page(rows, args["limit"], lambda row: row.id)
+        return {"items": _fields(reads(), items), "next": following}
+
+    @requires("budgets:write")
+    @blueprint.arguments(BudgetIn)
+    @blueprint.response(201, BudgetOut)
+    def post(self, args: dict[str, Any]) -> Response:
+        """Watch a scope's spend per month."""
+        scope.check_anyone("budgets:write")
+        scope_id = _scope_id(args["scope"], args.pop("scope_id", None))
+
+        def command(uow: UnitOfWork) -> str:
+            return service.create_budget(uow, scope_id=scope_id, **args).id
+
+        return carry_out(command, _answer(201))
+
+
+@blueprint.route("/<id:budget_id>")
+class OneBudget(MethodView):
+    """One budget."""
+
+    @requires("budgets:read")
+    @blueprint.response(200, BudgetOut)
+    def get(self, budget_id: str) -> dict[str, Any]:
+        """Show a budget."""
+        row = queries.get(reads(), budget_id)
+        within = visible_scopes("budgets:read")
+        if within is not None and row.scope_id not in within:
+            raise NotFound(f"There is no budget {budget_id!r}.")
+        return _fields(reads(), [row])[0]
+
+    @requires("budgets:write")
+    @blueprint.arguments(BudgetChange)
+    @blueprint.response(200, BudgetOut)
+    def patch(self, args: dict[str, Any], budget_id: str) -> dict[str, Any]:
+        """Change a budget. A new amount lets its thresholds alert again this month."""
+        scope.check_anyone("budgets:write")
+        if not args:
+            raise InvalidInput("Nothing to change was named.", {"name": "Name at least one field."})
+        release_reads()
+        with govern().unit_of_work(current_actor()) as uow:
+            service.change_budget(uow, budget_id, **args)
+        return _fields(reads(), [queries.get(reads(), budget_id)])[0]
+
+
+@blueprint.route("/<id:budget_id>/retire")
+class Retirement(MethodView):
+    """The end."""
+
+    @requires("budgets:write")
+    @blueprint.arguments(RetireIn)
+    @blueprint.response(200, BudgetOut)
+    def post(self, args: dict[str, Any], budget_id: str) -> Response:
+        """Watch no longer. The budget and its alerts stay readable."""
+        scope.check_anyone("budgets:write")
+        return carry_out(lambda uow: service.retire_budget(uow, budget_id, reason=args.get("reason")).id, _answer(200))

@@ -1,0 +1,212 @@
+"""`/keys`: credentials of people. Their values are shown once, by `/reveal`, and are in no other answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import marshmallow as ma
+from flask import Response, request
+from flask.views import MethodView
+from sqlalchemy.orm import Session
+
+from govern.core.errors import NotFound, Rejected
+from govern.core.uow import UnitOfWork
+from govern.keys import queries, service
+from govern.keys.models import ENDED_STATES, Key, KeyState
+from govern.people import queries as people
+from govern.projects import queries as projects
+from govern.web.access import govern, reads, requires
+from govern.web.api import paging, scope
+from govern.web.api.acting import HEADER, Answer, carry_out, carry_out_secretly
+from govern.web.api.blueprint import ApiBlueprint
+from govern.web.api.shapes import Id, PageQuery, Schema, Text, Who, instant, maybe_instant, maybe_text, page_of, with_more
+
+blueprint = ApiBlueprint("keys", "Credentials of people.")
+
+
+class KeyIn(Schema):
+    """A key to issue."""
+
+    person = Who(required=True, metadata={"description": "An id or an e-mail address.", "example": "eve@acme.example"})
+    project = Id(required=True, metadata={"description": "The project's id, ours or OpenAI's."})
+    name = Text(1, 120, required=True, metadata={"example": "laptop"})
+    expires_in_days = ma.fields.Integer(strict=True, validate=ma.validate.Range(1, 365))
+
+
+class KeyOut(Schema):
+    """A key. `revoking`: cut off here, its end at OpenAI owed; `revoked`: proven absent there."""
+
+    id = ma.fields.String(required=True)
+    name = ma.fields.String(required=True)
+    state = ma.fields.Enum(KeyState, by_value=True, required=True)
+    person = ma.fields.String(attribute="person_id", required=True)
+    person_name = maybe_text()
+    project = ma.fields.String(attribute="project_id", required=True)
+    project_name = maybe_text()
+    redacted = ma.fields.String(allow_none=True, metadata={"description": "The value's first and last characters."})
+    requested_by = ma.fields.String(required=True)
+    requested_at = instant(required=True)
+    issued_at = maybe_instant()
+    expires_at = maybe_instant()
+    revealed_at = maybe_instant()
+    revoke_reason = maybe_text()
+    revoke_requested_at = maybe_instant()
+    ended_at = maybe_instant()
+    problem = maybe_text()
+
+
+class KeyValue(Schema):
+    """The one answer that holds a key's value."""
+
+    id = ma.fields.String(required=True)
+    value = ma.fields.String(required=True)
+
+
+class KeysQuery(PageQuery):
+    """What to list."""
+
+    person = Who()
+    project = Id()
+    state = ma.fields.Enum(KeyState, by_value=True)
+
+
+class RevokeIn(Schema):
+    """Why."""
+
+    reason = Text(1, 500, load_default="Revoked over the API.")
+
+
+def _fields(session: Session, rows: Sequence[Key]) -> list[dict[str, Any]]:
+    versions = queries.versions(session, [row.id for row in rows])
+    people_names = people.names(session, [row.person_id for row in rows])
+    project_names = projects.names(session, [row.project_id for row in rows])
+
+    def fields(row: Key) -> dict[str, Any]:
+        version = versions[row.id]
+        return with_more(
+            KeyOut, row, person_name=people_names.get(row.person_id), project_name=project_names.get(row.project_id),
+            redacted=version.redacted, issued_at=version.issued_at, expires_at=version.expires_at,
+            revealed_at=version.revealed_at,
+        )  # fmt: skip
+
+    return [fields(row) for row in rows]
+
+
+def _answer(session: Session, key: Key, status: int, *, settled: bool) -> Answer:
+    body = KeyOut().dump(_fields(session, [key])[0])
+    return Answer(body, status if settled else 202, {"Location": f"/api/v1/keys/{key.id}"}, settled)
+
+
+def _issued(session: Session, key_id: str) -> Answer:
+    key = queries.get(session, key_id)
+    if key.problem and key.state is not KeyState.LIVE:
+        raise Rejected(key.problem)
+    return _answer(session, key, 201, settled=key.state is not KeyState.REQUESTED)
+
+
+def _ended(session: Session, key_id: str) -> Answer:
+    key = queries.get(session, key_id)
+    return _answer(session, key, 200, settled=key.state in ENDED_STATES)
+
+
+def _visible(permission: str, key_id: str) -> Key:
+    missing = f"There is no key {key_id!r}."
+    key = reads().get(Key, key_id)
+    if key is None:
+        raise NotFound(missing)
+    scope.check_person(permission, key.person_id, missing)
+    return key
+
+
+@blueprint.route("")
+class Keys(MethodView):
+    """Keys."""
+
+    @requires("keys:read")
+    @blueprint.arguments(KeysQuery, location="query")
+    @blueprint.response(200, page_of(KeyOut))
+    def get(self, args: dict[str, Any]) -> dict[str, Any]:
+        """List keys, newest first."""
+        person = people.find(reads(), args["person"]) if "person" in args else None
+        project = projects.find(reads(), args["project"]) if "project" in args else None
+        if ("person" in args and person is None) or ("project" in args and project is None):
+            return {"items": [], "next": None}
+        rows = queries.find_keys(
+            reads(), after=paging.after_id(args.get("cursor")), limit=args["limit"] + 1, person_id=person.id if person else None,
+            person_ids=scope.people_within("keys:read"), project_id=project.id if project else None, state=args.get("state"),
+        )  # fmt: skip
+        items, following = paging.page(rows, args["limit"], lambda row: row.id)
+        return {"items": _fields(reads(), items), "next": following}
+
+    @requires("keys:issue")
+    @blueprint.arguments(KeyIn)
+    @blueprint.response(201, KeyOut, description="The key is live; `/reveal` shows its value once.")
+    @blueprint.alt_response(202, schema=KeyOut, description="It is being made; look again at Location.", success=True)
+    def post(self, args: dict[str, Any]) -> Response:
+        """Issue a key to a person in a project."""
+        missing = f"There is no person {args['person']!r}."
+        person = people.find(reads(), args["person"])
+        scope.check_person("keys:issue", person.id if person else None, missing)
+        if person is None:
+            raise NotFound(missing)
+        project = projects.get(reads(), args["project"])
+        within = scope.projects_within("keys:issue")
+        if within is not None and project.id not in within:
+            raise NotFound(f"There is no project {args['project']!r} that you can see.")
+        settings, person_id, project_id = govern().settings.keys, person.id, project.id
+        lifetime = timedelta(days=args.get("expires_in_days", settings.expires_in_days))
+
+        def command(uow: UnitOfWork) -> str:
+            most = settings.most_per_person
+            return service.request_key(uow, person_id, project_id, name=args["name"], lifetime=lifetime, most_per_person=most).id
+
+        return carry_out(command, _issued)
+
+
+@blueprint.route("/<id:key_id>")
+class OneKey(MethodView):
+    """One key."""
+
+    @requires("keys:read")
+    @blueprint.response(200, KeyOut)
+    def get(self, key_id: str) -> dict[str, Any]:
+        """Show a key, never its value."""
+        return _fields(reads(), [_visible("keys:read", key_id)])[0]
+
+
+@blueprint.route("/<id:key_id>/reveal")
+class Revealing(MethodView):
+    """The value."""
+
+    @requires("keys:reveal")
+    @blueprint.response(200, KeyValue)
+    @blueprint.alt_response(410, "GONE")
+    def post(self, key_id: str) -> Response:
+        """Show the value, once; afterwards 410.
+
+        Sent again with the same Idempotency-Key within a few minutes it is shown again, in case the answer was lost.
+        """
+        _visible("keys:reveal", key_id)
+        window = timedelta(minutes=govern().settings.keys.reveal_again_minutes)
+
+        def command(uow: UnitOfWork, _again: bool) -> tuple[str, Answer]:
+            value = service.reveal(uow, key_id, repeat_key=request.headers.get(HEADER), window=window)
+            return key_id, Answer({"id": key_id, "value": value.reveal()})
+
+        return carry_out_secretly(command)
+
+
+@blueprint.route("/<id:key_id>/revoke")
+class Revocation(MethodView):
+    """The end."""
+
+    @requires("keys:revoke")
+    @blueprint.arguments(RevokeIn)
+    @blueprint.response(200, KeyOut, description="Proven absent at OpenAI.")
+    @blueprint.alt_response(202, schema=KeyOut, description="Cut off here; the proof is pending.", success=True)
+    def post(self, args: dict[str, Any], key_id: str) -> Response:
+        """End a key. Repeating it does no harm."""
+        _visible("keys:revoke", key_id)
+        return carry_out(lambda uow: service.revoke_key(uow, key_id, reason=args["reason"]).id, _ended)

@@ -1,0 +1,67 @@
+"""`/offboardings`: removals and how far they are. They begin with `POST /members/{id}/revoke`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+from flask.views import MethodView
+
+from govern.offboarding import queries
+from govern.offboarding.models import Offboarding, OffboardingState
+from govern.web.access import reads, requires
+from govern.web.api import paging, scope
+from govern.web.api.acting import Answer
+from govern.web.api.blueprint import ApiBlueprint
+from govern.web.api.shapes import PageQuery, Schema, instant, maybe_instant, maybe_text, page_of
+
+blueprint = ApiBlueprint("offboardings", "Removals, and how far they are.")
+
+
+class OffboardingOut(Schema):
+    """A removal. `contained`: cut off here, the ends at OpenAI owed. `done`: proven."""
+
+    id = ma.fields.String(required=True)
+    email = ma.fields.String(required=True)
+    person = ma.fields.String(attribute="person_id", allow_none=True)
+    state = ma.fields.Enum(OffboardingState, by_value=True, required=True)
+    reason = ma.fields.String(required=True)
+    started_by = ma.fields.String(required=True)
+    started_at = instant(required=True)
+    steps = ma.fields.List(ma.fields.Dict(keys=ma.fields.String()), required=True)
+    waiting_for = maybe_text()
+    done_at = maybe_instant()
+
+
+def shown(row: Offboarding) -> Answer:
+    """200 when it is proven, 202 with where to look until then."""
+    done = row.state is OffboardingState.DONE
+    headers = {} if done else {"Location": f"/api/v1/offboardings/{row.id}"}
+    return Answer(OffboardingOut().dump(row), 200 if done else 202, headers, settled=done)
+
+
+@blueprint.route("")
+class Offboardings(MethodView):
+    """Removals."""
+
+    @requires("members:read")
+    @blueprint.arguments(PageQuery, location="query")
+    @blueprint.response(200, page_of(OffboardingOut))
+    def get(self, args: dict[str, Any]) -> dict[str, Any]:
+        """List removals, newest first."""
+        scope.check_anyone("members:read")
+        rows = queries.find(reads(), before=paging.after_id(args.get("cursor")), limit=args["limit"] + 1)
+        items, following = paging.page(rows, args["limit"], lambda row: row.id)
+        return {"items": items, "next": following}
+
+
+@blueprint.route("/<id:offboarding_id>")
+class OneOffboarding(MethodView):
+    """One removal."""
+
+    @requires("members:read")
+    @blueprint.response(200, OffboardingOut)
+    def get(self, offboarding_id: str) -> Offboarding:
+        """Show a removal."""
+        scope.check_anyone("members:read")
+        return queries.get(reads(), offboarding_id)

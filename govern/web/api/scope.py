@@ -1,0 +1,54 @@
+"""Over whom: what of a list the asker may see, and whether a thing is among it. Reads only; the rule is `identity`'s."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from govern.core.clock import utcnow
+from govern.core.errors import NotAllowed, NotFound
+from govern.identity import queries as identity
+from govern.identity.permissions import PERMISSIONS
+from govern.keys.models import Key
+from govern.members.models import Member
+from govern.projects.models import Project, ProjectMember
+from govern.web.access import current_principal, reads
+
+
+def people_within(permission: str) -> list[str] | None:
+    """The ids of the people over whom the asker holds the permission; None: everybody."""
+    people = identity.people_within(reads(), current_principal(), permission, utcnow().date())
+    return None if people is None else sorted(people)
+
+
+def check_person(permission: str, person_id: str | None, missing: str) -> None:
+    """Raise NotFound (with the sentence for something that is not there) unless the permission reaches this person."""
+    identity.check_within(reads(), current_principal(), permission, person_id, utcnow().date(), missing=missing)
+
+
+def check_anyone(permission: str) -> None:
+    """Raise NotAllowed unless the permission holds over anyone."""
+    if not current_principal().is_over_anyone(permission):
+        raise NotAllowed(
+            f"This needs the permission {permission} over everybody: {PERMISSIONS[permission]}", permission=permission
+        )
+
+
+def projects_within(permission: str) -> frozenset[str] | None:
+    """The ids of the projects in which somebody within reach stands or holds a key; None: all projects."""
+    people = people_within(permission)
+    if people is None:
+        return None
+    standing = (
+        sa.select(ProjectMember.project_id)
+        .join(Member, Member.remote_id == ProjectMember.member_remote_id)
+        .where(Member.person_id.in_(people), ProjectMember.vanished_at.is_(None), Member.vanished_at.is_(None))
+    )
+    holding = sa.select(Key.project_id).where(Key.person_id.in_(people))
+    return frozenset(reads().scalars(standing.union(holding)))
+
+
+def check_project(permission: str, project: Project) -> None:
+    """Raise NotFound unless the project is within reach."""
+    within = projects_within(permission)
+    if within is not None and project.id not in within:
+        raise NotFound(f"There is no project {project.id!r} that you can see.")
