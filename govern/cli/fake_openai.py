@@ -49,8 +49,8 @@ def fake_openai(
 ) -> None:
     """Serve a fake OpenAI organization until interrupted.
 
-    Point a client's base URL at the printed address plus /v1. GET /_control/ on it tells how to move time, add spend, accept invites
-    and script faults. Nothing here reaches OpenAI.
+    Point a client's base URL at the printed address plus /v1. GET /_control/ on it tells how to move time, add
+    spend, accept invites and script faults. Nothing here reaches OpenAI.
     """
     fake = FakeOpenAI(
         WorldSpec(people=people, projects=projects, months=months, seed=seed),

@@ -105,8 +105,8 @@ class FakeOpenAI:
     ) -> None:
         """Add exactly that much spend, seen in usage and costs at once.
 
-        `project` is an id or name; default: the key's, else the default project. `on` is a UTC day (default: now); a future one shows
-        when it has come.
+        `project` is an id or name; default: the key's, else the default project. `on` is a UTC day (default: now); a
+        future one shows when it has come.
         """
         day = date.fromisoformat(on) if isinstance(on, str) else on
         with self.org.lock:
