@@ -132,7 +132,7 @@ _MENU: tuple[tuple[str, tuple[tuple[str, str, str, str, Reach], ...]], ...] = (
         (
             ("Members", "users", "members_page.index", "members:read", Reach.REPORTS),
             ("Invites", "mail", "invites_page.index", "members:read", Reach.ANYONE),
-            ("Removals", "shield-check", "removals_page.index", "members:read", Reach.REPORTS),
+            ("Removals", "shield-check", "offboardings_page.index", "members:read", Reach.ANYONE),
         ),
     ),
     (

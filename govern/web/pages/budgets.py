@@ -1,0 +1,206 @@
+"""Budgets: how each stands, making one, changing one, retiring one."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from govern.budgets import queries, rules, service
+from govern.budgets.models import Budget, Scope
+from govern.budgets.queries import Standing
+from govern.core.clock import utcnow
+from govern.core.errors import InvalidInput, NotFound
+from govern.people import queries as people
+from govern.people import service as people_service
+from govern.projects import queries as projects
+from govern.web.access import govern, reads, requires
+from govern.web.api import scope
+from govern.web.pages import forms
+from govern.web.pages.acting import act
+from govern.web.pages.forms import Form
+from govern.web.pages.going import see
+from govern.web.problems import status_of
+
+blueprint = Blueprint("budgets_page", __name__, url_prefix="/budgets")
+
+
+@blueprint.get("")
+@requires("budgets:read")
+def index() -> str:
+    """Budgets within reach, and how each stands this month."""
+    retired = request.args.get("retired") == "yes"
+    page = forms.paged(visible(after=forms.query_text("after"), limit=forms.PAGE + 1, retired=retired))
+    standings = queries.standings(reads(), page.items, utcnow())
+    return render_template("budgets/index.html", page=page, standings=standings)
+
+
+def visible(*, after: str | None = None, limit: int = 50, retired: bool = False) -> list[Budget]:
+    """The budgets that the reader may see: all, or those of the people within reach."""
+    within = scope.people_within("budgets:read")
+    return list(
+        queries.find_budgets(
+            reads(), after=after, limit=limit, retired=retired,
+            scope=None if within is None else Scope.PERSON, scope_ids=within,
+        )
+    )  # fmt: skip
+
+
+@blueprint.get("/new")
+@requires("budgets:write")
+def new() -> str:
+    """The form for a new budget."""
+    scope.check_anyone("budgets:write")
+    start = {"scope": "organization", "thresholds": "50, 80, 100", "zone": "UTC"}
+    return _form(Form(start | {name: value for name in ("scope", "person", "project") if (value := forms.query_text(name))}))
+
+
+@blueprint.post("")
+@requires("budgets:write")
+def create() -> Response | str | tuple[str, int]:
+    """Make it; or, by the other button, only show how it would stand today."""
+    scope.check_anyone("budgets:write")
+    try:
+        wanted = _wanted() | _scope()
+        if "preview" in request.form:
+            return _form(_typed(), standing=_as_of_today(wanted))
+        act(lambda uow: service.create_budget(uow, **wanted).id)
+    except forms.REFUSALS as error:
+        return _form(forms.refused(error)), status_of(error)
+    return see(url_for("budgets_page.index"), "The budget is watched from now on.")
+
+
+@blueprint.get("/<string(maxlength=60):budget_id>")
+@requires("budgets:read")
+def show(budget_id: str) -> str:
+    """One budget: how it stands, its alerts."""
+    budget = _budget(budget_id, "budgets:read")
+    return render_template(
+        "budgets/show.html",
+        budget=budget,
+        standing=queries.standings(reads(), [budget], utcnow())[0],
+        alerts=queries.find_alerts(reads(), budget_id=budget.id, limit=forms.PAGE),
+        default_addresses=govern().settings.mail.admins,
+    )
+
+
+@blueprint.get("/<string(maxlength=60):budget_id>/edit")
+@requires("budgets:write")
+def edit(budget_id: str) -> str:
+    """The form that changes it."""
+    budget = _budget(budget_id, "budgets:write")
+    values = {
+        "name": budget.name, "monthly_usd": f"{budget.monthly_usd.normalize():f}", "zone": budget.zone,
+        "thresholds": ", ".join(str(each) for each in budget.thresholds), "notify": ", ".join(budget.notify),
+    }  # fmt: skip
+    return _form(Form(values), budget=budget)
+
+
+@blueprint.post("/<string(maxlength=60):budget_id>")
+@requires("budgets:write")
+def change(budget_id: str) -> Response | str | tuple[str, int]:
+    """Change it; or only show how it would stand today."""
+    budget = _budget(budget_id, "budgets:write")
+    try:
+        wanted = _wanted()
+        if "preview" in request.form:
+            standing = _as_of_today(wanted | {"scope": budget.scope, "scope_id": budget.scope_id})
+            return _form(_typed(), budget=budget, standing=standing)
+        act(lambda uow: service.change_budget(uow, budget_id, **wanted).id)
+    except forms.REFUSALS as error:
+        return _form(forms.refused(error), budget=budget), status_of(error)
+    return see(url_for("budgets_page.show", budget_id=budget_id), "The budget was changed.")
+
+
+@blueprint.get("/<string(maxlength=60):budget_id>/retire")
+@requires("budgets:write")
+def ask_retire(budget_id: str) -> str:
+    """What retiring means."""
+    budget = _budget(budget_id, "budgets:write")
+    return render_template("budgets/retire.html", budget=budget, label=queries.labels(reads(), [budget])[budget.id])
+
+
+@blueprint.post("/<string(maxlength=60):budget_id>/retire")
+@requires("budgets:write")
+def retire(budget_id: str) -> Response:
+    """Watch it no longer."""
+    _budget(budget_id, "budgets:write")
+    act(lambda uow: service.retire_budget(uow, budget_id, reason=forms.text("reason") or None).id)
+    return see(url_for("budgets_page.index"), "The budget is retired. Its alerts stay readable.")
+
+
+def _budget(budget_id: str, permission: str) -> Budget:
+    missing = f"There is no budget {budget_id!r}."
+    budget = queries.get(reads(), budget_id)
+    scope.check_person(permission, budget.scope_id if budget.scope is Scope.PERSON else None, missing)
+    return budget
+
+
+def _wanted() -> dict[str, Any]:
+    return {
+        "name": rules.check_name(forms.text("name")),
+        "monthly_usd": _amount(forms.text("monthly_usd")),
+        "thresholds": rules.check_thresholds(_whole_numbers(forms.text("thresholds"))),
+        "notify": rules.check_addresses([part for part in forms.text("notify", most=4000).replace(",", " ").split() if part]),
+        "zone": rules.check_zone(forms.text("zone") or "UTC"),
+    }
+
+
+def _amount(text: str) -> Decimal:
+    sentence = "Write dollars such as 1500 or 99.50."
+    try:
+        return rules.check_amount(Decimal(text.replace(",", "").removeprefix("$")))
+    except InvalidOperation:
+        raise InvalidInput(sentence, {"monthly_usd": sentence}) from None
+
+
+def _whole_numbers(text: str) -> list[int]:
+    parts = text.replace("%", " ").replace(",", " ").split()
+    if not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):
+        raise InvalidInput("Thresholds are whole per cents.", {"thresholds": "Write them like 50, 80, 100."})
+    return [int(part) for part in parts]
+
+
+def _scope() -> dict[str, Any]:
+    wanted = forms.text("scope")
+    if wanted == Scope.PROJECT:
+        project_id = forms.text("project")
+        if not project_id:
+            raise InvalidInput("Which project?", {"project": "Choose a project."})
+        return {"scope": wanted, "scope_id": projects.get(reads(), project_id).id}
+    if wanted == Scope.PERSON:
+        try:
+            person = people.find(reads(), people_service.clean_email(forms.text("person")))
+        except InvalidInput as error:
+            raise InvalidInput("Which person?", {"person": error.fields["email"]}) from None
+        if person is None:
+            raise NotFound("There is nobody with this address.")
+        return {"scope": wanted, "scope_id": person.id}
+    return {"scope": wanted, "scope_id": None}
+
+
+def _as_of_today(wanted: dict[str, Any]) -> Standing:
+    """How such a budget would stand now. Nothing is stored."""
+    trial = Budget(**(wanted | {"id": "trial", "scope": Scope(wanted["scope"]), "scope_id": wanted["scope_id"] or ""}))
+    return queries.standings(reads(), [trial], utcnow())[0]
+
+
+def _typed() -> Form:
+    return Form(request.form.to_dict())
+
+
+def _form(form: Form, *, budget: Budget | None = None, standing: Standing | None = None) -> str:
+    reached = rules.crossed(standing.spent.amount, standing.budget.monthly_usd, standing.budget.thresholds) if standing else []
+    return render_template(
+        "budgets/edit.html",
+        form=form,
+        budget=budget,
+        label=queries.labels(reads(), [budget])[budget.id] if budget else None,
+        standing=standing,
+        reached=reached,
+        projects=[(project.id, project.name) for project in projects.open_projects(reads())],
+        default_addresses=govern().settings.mail.admins,
+        once=forms.once(),
+    )

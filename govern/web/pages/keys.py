@@ -1,0 +1,198 @@
+"""Keys: the list, issuing one, a key with its versions, showing its value once, ending it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from flask import Blueprint, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from govern.core import outbox
+from govern.core.errors import Gone, InvalidInput, NotAllowed, NotFound
+from govern.identity.permissions import Reach
+from govern.keys import queries, rules, service
+from govern.keys.models import ENDED_STATES, ENDING_STATES, Key, KeyState
+from govern.people import queries as people
+from govern.people import service as people_service
+from govern.projects import queries as projects
+from govern.web.access import current_actor, current_principal, govern, reads, requires
+from govern.web.api import scope
+from govern.web.pages import counts, forms, words
+from govern.web.pages.acting import act, wait_until
+from govern.web.pages.forms import Form
+from govern.web.pages.going import see
+from govern.web.problems import status_of
+
+blueprint = Blueprint("keys_page", __name__, url_prefix="/keys")
+
+_MOVING: Final = (KeyState.REQUESTED, *ENDING_STATES)
+_LIFETIMES: Final = (7, 30, 60, 90, 180, 365)
+
+
+@blueprint.get("")
+@requires("keys:read")
+def index() -> str:
+    """Keys within reach, newest first."""
+    who, project = forms.query_text("person"), forms.query_text("project")
+    person = people.find(reads(), who) if who else None
+    found = (
+        []
+        if who and person is None
+        else queries.find_keys(
+            reads(), after=forms.query_text("after"), limit=forms.PAGE + 1, person_id=person.id if person else None,
+            person_ids=scope.people_within("keys:read"), project_id=project, state=forms.query_state("state", KeyState),
+        )
+    )  # fmt: skip
+    page = forms.paged(found)
+    return render_template(
+        "keys/index.html",
+        page=page,
+        people=counts.people(reads(), [key.person_id for key in page.items]),
+        project_names=projects.names(reads(), [key.project_id for key in page.items]),
+        versions=queries.versions(reads(), [key.id for key in page.items]),
+        projects=[(project.id, project.name) for project in projects.open_projects(reads())],
+        states=words.states(KeyState),
+    )
+
+
+@blueprint.get("/new")
+@requires("keys:issue")
+def new() -> str:
+    """The form that asks for a key."""
+    days = govern().settings.keys.expires_in_days
+    asked = forms.query_text("person") or current_principal().person_email or ""
+    return _form(Form({"person": asked, "project": forms.query_text("project") or "", "expires_in_days": str(days)}))
+
+
+@blueprint.post("")
+@requires("keys:issue")
+def issue() -> Response | tuple[str, int]:
+    """Promise the key, and wait a moment for it."""
+    try:
+        person = people.find(reads(), people_service.clean_email(forms.text("person")))
+        missing = "There is nobody with this address that you can issue keys to."
+        if person is None:
+            raise NotFound(missing)
+        scope.check_person("keys:issue", person.id, missing)
+        name, project_id = rules.check_name(forms.text("name")), forms.text("project")
+        within = scope.projects_within("keys:issue")
+        if within is not None and project_id not in within:
+            raise InvalidInput("Choose a project in which you stand.", {"project": "Choose one of the list."})
+        days = forms.whole("expires_in_days", "Choose 1 to 365 days.")
+        person_id, most = person.id, govern().settings.keys.most_per_person
+        key_id = act(
+            lambda uow: (
+                service.request_key(uow, person_id, project_id, name=name, lifetime=timedelta(days=days), most_per_person=most).id
+            )
+        )
+    except forms.REFUSALS as error:
+        return _form(forms.refused(error)), status_of(error)
+    wait_until(lambda session: queries.get(session, key_id).state is not KeyState.REQUESTED)
+    return see(url_for("keys_page.show", key_id=key_id))
+
+
+@blueprint.get("/<string(maxlength=60):key_id>")
+@requires("keys:read")
+def show(key_id: str) -> str:
+    """One key; while something about it is owed, the page looks again by itself."""
+    key = _key(key_id, "keys:read")
+    version = queries.newest_version(reads(), key.id)
+    owed = outbox.open_effects(reads(), [version.id])
+    return render_template(
+        "keys/show.html",
+        key=key,
+        version=version,
+        versions=counts.versions_of(reads(), key.id),
+        moving=key.state in _MOVING,
+        trouble=next((effect.last_error for effect in owed if effect.last_error), None),
+        person=people.get(reads(), key.person_id),
+        project=projects.get(reads(), key.project_id),
+        reveals=queries.reveals_of(reads(), key.id),
+        may_reveal=_may_reveal(key),
+        may_revoke=key.state not in ENDED_STATES + ENDING_STATES and _reaches("keys:revoke", key),
+        by=counts.people(reads(), [key.requested_by, key.revoked_by]),
+        once=forms.once(),
+    )
+
+
+@blueprint.post("/<string(maxlength=60):key_id>/reveal")
+@requires("keys:reveal")
+def reveal(key_id: str) -> str | Response:
+    """The value, once. It stands in this answer only: no address holds it and nothing may keep it."""
+    key = _key(key_id, "keys:reveal", or_asked_for=True)
+    window = timedelta(minutes=govern().settings.keys.reveal_again_minutes)
+    mark = request.form.get("once") or None
+    try:
+        with govern().unit_of_work(current_actor()) as uow:
+            value = service.reveal(uow, key.id, repeat_key=mark, window=window)
+    except (Gone, NotAllowed) as error:
+        return see(url_for("keys_page.show", key_id=key.id), error.sentence, "warning")
+    return render_template("keys/reveal.html", key=key, value=value.reveal(), base_url=govern().settings.openai.base_url)
+
+
+@blueprint.get("/<string(maxlength=60):key_id>/revoke")
+@requires("keys:revoke")
+def ask_revoke(key_id: str) -> str:
+    """What ending it means."""
+    return _ask_revoke(_key(key_id, "keys:revoke"), Form())
+
+
+@blueprint.post("/<string(maxlength=60):key_id>/revoke")
+@requires("keys:revoke")
+def revoke(key_id: str) -> Response | tuple[str, int]:
+    """End it: contained at once, proof follows."""
+    key = _key(key_id, "keys:revoke")
+    try:
+        reason = forms.text("reason")
+        if not reason:
+            raise InvalidInput("Say why: an auditor will ask.", {"reason": "A few words."})
+        act(lambda uow: service.revoke_key(uow, key_id, reason=reason).id)
+    except forms.REFUSALS as error:
+        return _ask_revoke(key, forms.refused(error)), status_of(error)
+    wait_until(lambda session: queries.get(session, key_id).state in ENDED_STATES)
+    return see(url_for("keys_page.show", key_id=key_id))
+
+
+def _form(form: Form) -> str:
+    reach = current_principal().reach("keys:issue")
+    within = None if reach is Reach.ANYONE else scope.projects_within("keys:issue")
+    offered = [project for project in projects.open_projects(reads()) if within is None or project.id in within]
+    return render_template(
+        "keys/new.html", form=form, projects=[(project.id, project.name) for project in offered], only_self=reach is Reach.SELF,
+        lifetimes=sorted({*_LIFETIMES, govern().settings.keys.expires_in_days}), once=forms.once(),
+    )  # fmt: skip
+
+
+def _ask_revoke(key: Key, form: Form) -> str:
+    return render_template(
+        "keys/revoke.html",
+        form=form,
+        key=key,
+        version=queries.newest_version(reads(), key.id),
+        person=people.get(reads(), key.person_id),
+        project=projects.get(reads(), key.project_id),
+    )
+
+
+def _key(key_id: str, permission: str, *, or_asked_for: bool = False) -> Key:
+    """The key. Raises NotFound, also where the permission does not reach its person.
+
+    `or_asked_for`: whoever asked for it reaches it too, and sees its value.
+    """
+    key = queries.get(reads(), key_id)
+    if not (or_asked_for and key.requested_by == current_principal().actor_id):
+        scope.check_person(permission, key.person_id, f"There is no key {key_id!r}.")
+    return key
+
+
+def _reaches(permission: str, key: Key) -> bool:
+    if not current_principal().may(permission):
+        return False
+    within = scope.people_within(permission)
+    return within is None or key.person_id in within
+
+
+def _may_reveal(key: Key) -> bool:
+    concerned = current_principal().actor_id in (key.person_id, key.requested_by)
+    return concerned and current_principal().may("keys:reveal")
