@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -88,21 +88,27 @@ class Verdict:
 
 
 def verify(session: Session, box: SecretBox) -> Verdict:
-    """Walk the whole chain and compare it with the head. Reads in steps, so memory stays flat."""
-    head = session.scalars(sa.select(AuditHead)).one()
-    previous, expected = "", 0
-    for event in _in_order(session):
-        expected += 1
-        if event.seq != expected:
-            return Verdict(expected - 1, expected, f"Event {expected} is missing.")
-        digest = _digest(box, previous, event)
-        if digest != event.digest:
-            return Verdict(expected - 1, expected, f"Event {expected} was changed.")
-        previous = digest
-    if (head.seq, head.digest) != (expected, previous):
-        return Verdict(expected, expected + 1, f"The log ends at {expected}, but {head.seq} events were written.")
-    return Verdict(expected, None, None)
+    """Walk the whole chain and compare it with the head. Reads in steps, so memory stays flat.
 
-
-def _in_order(session: Session) -> Iterable[AuditEvent]:
-    return session.scalars(sa.select(AuditEvent).order_by(AuditEvent.seq).execution_options(yield_per=500))
+    Events may be added while it walks: it goes on until it has caught up with the head.
+    """
+    previous, checked = "", 0
+    while True:
+        head = session.execute(sa.select(AuditHead.seq, AuditHead.digest)).one()
+        waiting = sa.select(AuditEvent).where(AuditEvent.seq > checked, AuditEvent.seq <= head.seq).order_by(AuditEvent.seq)
+        # Closed also when an event is found broken, or PostgreSQL would keep its cursor open.
+        with closing(session.scalars(waiting.execution_options(yield_per=500))) as events:
+            for event in events:
+                if event.seq != checked + 1:
+                    return Verdict(checked, checked + 1, f"Event {checked + 1} is missing.")
+                digest = _digest(box, previous, event)
+                if digest != event.digest:
+                    return Verdict(checked, event.seq, f"Event {event.seq} was changed.")
+                previous, checked = digest, event.seq
+        if checked != head.seq or previous != head.digest:
+            return Verdict(checked, checked + 1, f"The log ends at {checked}, but {head.seq} events were written.")
+        newest = session.scalar(sa.select(sa.func.max(AuditEvent.seq))) or 0
+        if newest <= checked:
+            return Verdict(checked, None, None)
+        if session.scalar(sa.select(AuditHead.seq)) == head.seq:
+            return Verdict(checked, checked + 1, f"Event {checked + 1} was added past the end of the log.")
