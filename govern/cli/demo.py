@@ -85,7 +85,7 @@ class _Demo:
             with nullcontext() if quiet else output.console().status("Stopping …"):
                 self.children.stop()
         if not quiet:
-            click.echo("Stopped. Everything is kept; start it again to go on.")
+            click.echo("Stopped. Everything is kept; the next start goes on from here.")
 
     def _prepare(self) -> str:
         bars = Progress(

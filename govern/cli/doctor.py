@@ -29,7 +29,7 @@ def doctor(as_json: bool) -> int:
         found.append(finding)
         if not as_json:  # each as it comes: a server that does not answer takes its time
             mark, colour = _MARKS[finding.health]
-            click.echo(f"{click.style(mark, fg=colour)}  {finding.name:<15} {finding.sentence}")
+            click.echo(f"{click.style(mark, fg=colour)}  {finding.name:<22} {finding.sentence}")
     sick = any(finding.health is Health.FAIL for finding in found)
     if as_json:
         rows = [{"name": each.name, "health": each.health.value, "sentence": each.sentence} for each in found]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from collections.abc import Mapping
 from typing import Final, NoReturn
@@ -29,6 +30,9 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Command → where it is, and its line in the help. The line stands here so that `--help` loads no command."""
 
+SERVERS: Final = ("web", "worker")
+"""These log what they do. The others speak to the person who called them, and log only what is wrong."""
+
 EXIT_CODES: Final[Mapping[str, int]] = {
     "InvalidInput": 2,
     "NotAuthenticated": 3,
@@ -53,6 +57,10 @@ class Commands(click.Group):
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
+        if ctx.obj and ctx.obj.get("own_process"):
+            from govern.cli.logs import configure
+
+            configure(logging.INFO if cmd_name in SERVERS else logging.WARNING)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -74,13 +82,13 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit. No traceback is ever shown: it could hold what nobody should see."""
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], own_process=True))
 
 
-def run(arguments: list[str]) -> int:
-    """Run one command line; the exit code."""
+def run(arguments: list[str], *, own_process: bool = False) -> int:
+    """Run one command line; the exit code. `own_process`: logging is ours to set up."""
     try:
-        answer = cli.main(arguments, prog_name="govern", standalone_mode=False)
+        answer = cli.main(arguments, prog_name="govern", standalone_mode=False, obj={"own_process": own_process})
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except click.ClickException as error:

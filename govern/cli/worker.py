@@ -15,10 +15,8 @@ def worker() -> None:
     that needs the admin key. SIGTERM lets it finish what is in hand (at most 25 seconds).
     """
     from govern.cli.host import check_ready, note_ring, opened
-    from govern.cli.logs import configure
     from govern.worker.runner import Worker
 
-    configure()
     with opened(outside=True) as govern:
         check_ready(govern)
         note_ring(govern)

@@ -25,9 +25,9 @@ def begin_slot(uow: UnitOfWork, job: str, slot: str, worker_id: str) -> JobRun |
     }  # fmt: skip
     on_postgresql = uow.session.get_bind().dialect.name == "postgresql"
     insert = postgresql.insert(JobRun) if on_postgresql else sqlite.insert(JobRun)
-    written = uow.session.execute(insert.values(values).on_conflict_do_nothing(index_elements=["job", "slot"]))
-    won = written.rowcount == 1  # type: ignore[attr-defined]
-    return uow.session.get_one(JobRun, values["id"]) if won else None
+    unless_begun = insert.values(values).on_conflict_do_nothing(index_elements=["job", "slot"])
+    run_id = uow.session.scalar(unless_begun.returning(JobRun.id))
+    return uow.session.get_one(JobRun, run_id) if run_id else None
 
 
 def claim_requested(uow: UnitOfWork, run_id: str, worker_id: str) -> JobRun | None:
