@@ -58,12 +58,6 @@ class Email:
         """The bare address out of `Name <address>`."""
         return self.sender.rpartition("<")[2].rstrip("> ")
 
-    def check(self) -> str:
-        """Connect, encrypt and sign in without sending; what the server calls itself. Raises Unavailable."""
-        with self._session() as smtp:
-            code, answer = smtp.noop()
-            return f"{code} {answer.decode(errors='replace')}"
-
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
         where = f"The mail server {self.host}:{self.port}"
