@@ -145,18 +145,22 @@ class Bucket:
             # Refused again after a whole minute without a request: the true rate is far below what we believe.
             self.per_minute = max(SLOWEST, self.per_minute / 2)
         self._refused_at = now
-        self.blocked_until = max(self.blocked_until, now + self._pause(now, retry_after))
+        pause = self._pause(now, retry_after)
+        self.blocked_until = max(self.blocked_until, now + pause)
+        if self.per_minute is not None:  # when the pause is over one call may go, however slow the rate now is
+            self.tokens += max(0.0, 1 - pause * self.per_minute / 60)
 
     def _decrease(self, now: float, retry_after: float | None) -> None:
         self._forget(now)
         count = len(self._accepted)
         if self.per_minute is not None:
             self.refused_per_minute = self.per_minute
-            # Between two refusals OpenAI gave out fewer tokens than the accepted calls and this one: the rate is below that.
-            # Only down to half at once, since after a quiet time the same figures mean little.
+            # Since the last refusal OpenAI gave out fewer tokens than the accepted calls and this one: the rate is below that.
+            # From few calls only down to half at once, since after a quiet time the same figures mean little.
             since = max(self._refused_at, self.born, now - WINDOW)
-            given = 60 * (sum(at > since for at in self._accepted) + 1) / max(0.01, now - since)
-            self.per_minute = max(self.per_minute / 2, min(self.per_minute, given) * DECREASE, SLOWEST)
+            accepted, elapsed = sum(at > since for at in self._accepted), max(0.01, now - since)
+            lowest = SLOWEST if accepted >= 20 and elapsed >= WINDOW / 2 else self.per_minute / 2
+            self.per_minute = max(lowest, min(self.per_minute, 60 * (accepted + 1) / elapsed) * DECREASE, SLOWEST)
         elif retry_after is not None and retry_after <= 2 and count:
             # A wait of a second or two means a limit per second, not per minute: the pace of the last calls is the guess.
             self.per_minute = max(FIRST_GUESS, DECREASE * count * 60 / max(0.5, now - self._accepted[0]))

@@ -80,9 +80,16 @@ class OpenAIClient:
     """
 
     def __init__(
-        self, http: httpx.Client, pacing: Pacing, *, admin_key: Secret, base_url: str, generation: Generation = "auto"
+        self,
+        http: httpx.Client,
+        pacing: Pacing,
+        *,
+        admin_key: Secret,
+        base_url: str,
+        generation: Generation = "auto",
+        deadline: float = DEADLINE,
     ) -> None:
-        self._http, self._admin_key = http, admin_key
+        self._http, self._admin_key, self._deadline = http, admin_key, deadline
         self.pacing, self.generation = pacing, generation
         self._base = httpx.URL(base_url.rstrip("/"))
         self._skew = timedelta(0)
@@ -166,16 +173,17 @@ class OpenAIClient:
         said = log.bind(method=call.method, path=call.where.template, lane=current_lane().value, attempt=attempt)
         began = time.monotonic()
         try:
-            with ends_within(DEADLINE):
+            with ends_within(self._deadline):
                 response = self._http.send(request, stream=True, follow_redirects=False)
                 try:
                     answer = _read(response, call.most_bytes)
                 finally:
                     response.close()
-        except (httpx.HTTPError, OSError, Unavailable) as error:
-            failure = error if isinstance(error, Unavailable) else failures.from_wire(error)
+        except (httpx.HTTPError, OSError, failures.Oversized) as error:
             said.warning("openai.request", status=None, ms=_ms(began), request_id=None, error=type(error).__name__)
-            raise failure from error
+            if isinstance(error, failures.Oversized):
+                raise
+            raise failures.from_wire(error) from error
         request_id = response.headers.get("x-request-id")
         said.info("openai.request", status=response.status_code, ms=_ms(began), request_id=request_id)
         self._note_date(response.headers)
@@ -213,9 +221,9 @@ def _read(response: httpx.Response, most_bytes: int) -> bytes:
             if len(body) > most_bytes:
                 raise failures.Oversized(f"OpenAI's answer is longer than {most_bytes // 2**20} MiB.")
             if has_passed():
-                raise failures.Oversized(f"OpenAI's answer took longer than {DEADLINE:.0f} s.")
+                raise failures.Oversized("OpenAI's answer was not complete in time.")
     except httpx.ReadTimeout:
-        raise failures.Oversized(f"OpenAI's answer took longer than {DEADLINE:.0f} s.") from None
+        raise failures.Oversized("OpenAI's answer was not complete in time.") from None
     return bytes(body)
 
 
@@ -251,6 +259,7 @@ def make_client(
     requests_per_minute: int | None = None,
     burst: int = 4,
     generation: Generation = "auto",
+    deadline: float = DEADLINE,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] | None = None,
 ) -> OpenAIClient:
@@ -261,9 +270,9 @@ def make_client(
         raise ValueError(f"The address of OpenAI's API must begin with https://, because the admin key travels there: {url.host}")
     http = httpx.Client(
         transport=transport or DeadlineTransport(), trust_env=False, follow_redirects=False,
-        timeout=httpx.Timeout(DEADLINE, connect=5.0, pool=5.0),
+        timeout=httpx.Timeout(deadline, connect=min(5.0, deadline), pool=min(5.0, deadline)),
         headers={"user-agent": f"govern/{__version__}", "accept": "application/json"},
     )  # fmt: skip
     rates = None if unit_of_work is None else LearnedRates(unit_of_work)
     pacing = Pacing(requests_per_minute=requests_per_minute, burst=burst, rates=rates, clock=clock, sleep=sleep)
-    return OpenAIClient(http, pacing, admin_key=admin_key, base_url=base_url, generation=generation)
+    return OpenAIClient(http, pacing, admin_key=admin_key, base_url=base_url, generation=generation, deadline=deadline)
