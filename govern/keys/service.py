@@ -37,7 +37,7 @@ def request_key(uow: UnitOfWork, person_id: str, project_id: str, *, name: str, 
     uow.session.add(key)
     uow.session.flush()
     uow.session.add(version)
-    audit.record(uow, "key.requested", key, person=person.email, project=project.name, days=lifetime / timedelta(days=1) // 1)
+    audit.record(uow, "key.requested", key, person=person.email, project=project.name, days=lifetime // timedelta(days=1))
     outbox.enqueue(uow, "key.issue", version.id)
     return key
 
