@@ -103,6 +103,15 @@ def make_personal_key(org: Organization, user: str, project: str, name: str = "m
     return key.id, secret
 
 
+def disable_key(org: Organization, api_key_id: str) -> None:
+    """OpenAI itself ends a key, as it does with one that it finds in public. Unknown: `LookupError`."""
+    key = org.tables.keys.get(api_key_id)
+    if key is None or key.deleted_at is not None:
+        raise LookupError(f"no key {api_key_id!r}")
+    key.deleted_at = org.clock.instant()
+    org.changed()
+
+
 def make_admin_key(org: Organization, scopes: list[str] | None, name: str = "made at the dashboard") -> str:
     """An admin key with just these scopes (None: all)."""
     owner = next(user for user in org.tables.users.values() if user.role == "owner")

@@ -4,6 +4,7 @@ writes the answer.
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import secrets
@@ -142,7 +143,7 @@ class Application:
                 self._org.changed()
         if isinstance(answer, Response):
             return answer
-        return Response(encode(self._rewritten(operation, answer, faults)), mimetype="application/json")
+        return Response(encode(self._rewritten(request.path, answer, faults)), mimetype="application/json")
 
     def _call(self, operation: Operation, request: Request, path: dict[str, str]) -> Call:
         org, call = self._org, Call(self._org, request, path, Query(request))
@@ -155,9 +156,9 @@ class Application:
             call.holder = access.holder(org, request)
         return call
 
-    def _rewritten(self, operation: Operation, answer: Json, faults: list[Fault]) -> Json:
-        before = self.faults.last_page(operation.name)
-        self.faults.remember(operation.name, answer)
+    def _rewritten(self, path: str, answer: Json, faults: list[Fault]) -> Json:
+        before = self.faults.last_page(path)
+        self.faults.remember(path, answer)
         for fault in faults:
             answer = rewrite(fault, answer, before)
         return answer
@@ -188,6 +189,9 @@ def _broken(response: Response, faults: list[Fault]) -> Response:
                 return _raw(response, _half(whole), len(whole))
             case "slow":
                 return _raw(response, _slowly(response.get_data(), fault.number(10)), None)
+            case "gzip_bomb":
+                body = gzip.compress(response.get_data() + b" " * int(fault.number(64) * 2**20))
+                return Response(body, mimetype="application/json", headers={"Content-Encoding": "gzip"})
             case "endless":
                 return _raw(response, _endlessly(response.get_data()), None)
     return response

@@ -9,11 +9,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from govern.fakes.openai.catalogue import Model, find_model
-from govern.fakes.openai.costs import gather
+from govern.fakes.openai.catalogue import MEASURES, Model, find_model, unit_prices
+from govern.fakes.openai.ledger import made_between, made_part
 from govern.fakes.openai.organization import Organization
 from govern.fakes.openai.problems import refusal
-from govern.fakes.openai.traffic import DAY, Part
+from govern.fakes.openai.traffic import DAY, Part, parts, seeded_factor
 
 
 def model_allowed(org: Organization, project_id: str, name: str) -> bool:
@@ -67,16 +67,27 @@ def mail_alerts(org: Organization) -> None:
 
 
 def month_to_date(org: Organization, project_id: str | None, at: int) -> Decimal:
-    """Dollars since the month began. Seeded traffic is counted up to the last full minute and remembered until the next."""
+    """Dollars since the month began. Of today's seeded traffic, what had happened by the last full minute."""
     start = int(datetime.fromtimestamp(at, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp())
-    total = Decimal(0)
-    for low in range(start, at + 1, DAY):
-        total += _day(org, project_id, low, min(low + DAY, at + 1), at)
-    return total
+    seeded = (_seeded_day(org, project_id, low, min(low + DAY, at // 60 * 60)) for low in range(start, at, DAY))
+    made = (
+        part.usd if part.usd is not None else _price(part)
+        for part in (made_part(org, row) for row in made_between(org, start, at + 1))
+        if project_id in {None, part.row.project_id}
+    )
+    return sum(seeded, Decimal(0)) + sum(made, Decimal(0))
 
 
-def _day(org: Organization, project_id: str | None, low: int, high: int, at: int) -> Decimal:
-    def wanted(part: Part) -> bool:
-        return project_id is None or part.row.project_id == project_id
+def _seeded_day(org: Organization, project_id: str | None, low: int, high: int) -> Decimal:
+    """Each answer is remembered: a limit is asked at every call, and the past changes only when a day is restated."""
+    known_at = org.clock.seconds() // 60 * 60
+    wanted = (project_id, high, len(org.tables.restatements), seeded_factor(org, low // DAY, known_at))
+    if wanted not in org.spend_cache:
+        found = (part for endpoint in MEASURES for part in parts(org, endpoint, low, high, known_at))
+        org.spend_cache[wanted] = sum((_price(p) for p in found if project_id in {None, p.row.project_id}), Decimal(0))
+    return org.spend_cache[wanted]
 
-    return sum((line[2] for line in gather(org, low, high, [], wanted, now=at, seen=at + 1).lines()), Decimal(0))
+
+def _price(part: Part) -> Decimal:
+    prices = unit_prices(part.row.endpoint, part.row.model, part.row.batch, part.row.service_tier or "default")
+    return sum((count * price for count, price in zip(part.measures, prices, strict=True)), Decimal(0))

@@ -88,6 +88,11 @@ class FakeOpenAI:
         with self.org.lock:
             return actions.make_personal_key(self.org, user, project, name)
 
+    def disable_key(self, api_key_id: str) -> None:
+        """OpenAI itself ends a key that it found in public. Unknown or dead: `LookupError`."""
+        with self.org.lock:
+            actions.disable_key(self.org, api_key_id)
+
     def accept_invite(self, email: str) -> str:
         """The invited person signs in; gives their new user id. No pending invite: `LookupError`."""
         with self.org.lock:

@@ -23,7 +23,9 @@ After it ran (the change was made):
   stuck_cursor        the page served before again, with its cursor, for ever has_more
   missing:NAME, null:NAME, extra:NAME    that member is taken out, made null, or added; in each row of a list
   string_amounts      amounts as JSON strings
+  set:NAME:VALUE      that member becomes VALUE, a string: an enum value that nobody knows
   slow:N              N bytes a second
+  gzip_bomb:N         N mebibytes of blanks after the answer, packed small
   endless             the body never ends
 """
 
@@ -44,8 +46,8 @@ CURSORS: Final = ("after", "before", "page")
 _LASTING = {"throttle", "stale_list"}
 KINDS: Final = {
     "status", "delay", "drop_before", "html", "redirect", "bare_403", "cursor_400", "throttle", "late", "lie_200",
-    "stale_list", "500_after", "drop_after", "truncate", "bad_json", "dup_page", "skip_item", "reorder", "stuck_cursor", "missing",
-    "null", "extra", "string_amounts", "slow", "endless",
+    "stale_list", "500_after", "drop_after", "truncate", "bad_json", "dup_page", "skip_item", "reorder",
+    "stuck_cursor", "missing", "set", "gzip_bomb", "null", "extra", "string_amounts", "slow", "endless",
 }  # fmt: skip
 
 
@@ -94,6 +96,7 @@ class Faults:
 
     def clear(self) -> None:
         self._script.clear()
+        self._last_pages.clear()
 
     def pending(self) -> list[Json]:
         """What is still to come, for people to look at."""
@@ -114,12 +117,12 @@ class Faults:
                 struck.append(fault)
         return struck
 
-    def remember(self, operation: str, document: Json) -> None:
-        if isinstance(document.get("data"), list):
-            self._last_pages[operation] = copy.deepcopy(document)
+    def remember(self, path: str, document: Json) -> None:
+        if self._script and isinstance(document.get("data"), list):
+            self._last_pages[path] = copy.deepcopy(document)
 
-    def last_page(self, operation: str) -> Json | None:
-        return self._last_pages.get(operation)
+    def last_page(self, path: str) -> Json | None:
+        return self._last_pages.get(path)
 
 
 def refuse_before(fault: Fault, operation: str, now: float) -> None:
@@ -174,6 +177,8 @@ def rewrite(fault: Fault, document: Json, before: Json | None) -> Json:
             _on_rows(lambda row: row.update({name: None}))(document)
         case "extra":
             _on_rows(lambda row: row.update({name: "unexpected"}))(document)
+        case "set":
+            _on_rows(lambda row: row.update({name: ":".join(fault.values[1:])}))(document)
         case "string_amounts":
             _strings(document)
     return document

@@ -79,10 +79,13 @@ def delete_invite(call: Call) -> Json:
 
 
 def accept(org: Organization, email: str) -> User:
-    """What happens when the invited person signs in: a new user id, without a link to the invite's."""
+    """What happens when the invited person signs in: a new user id, without a link to the invite's.
+
+    No pending invite: `LookupError`.
+    """
     found = [i for i in org.tables.invites.values() if i.email.casefold() == email.casefold() and status_of(org, i) == "pending"]
     if not found:
-        raise not_found("pending invite", email)
+        raise LookupError(f"no pending invite for {email}")
     invite, now = found[-1], org.clock.seconds()
     invite.accepted_at = now
     name = invite.email.partition("@")[0].replace(".", " ").title()

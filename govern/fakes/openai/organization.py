@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from govern.fakes.openai.habits import Row
 from govern.fakes.openai.problems import invalid, not_found
@@ -121,6 +122,7 @@ class Organization:
             self.keys_by_project.setdefault(key.project_id, {})[key.id] = key
         self.default_project = next((p for p in tables.projects.values() if p.is_default), None)
         self.habit_keys = [key for key in tables.keys.values() if key.habit]
+        self.spend_cache: dict[tuple[object, ...], Decimal] = {}
         self.day_cache: OrderedDict[int, dict[str, list[tuple[Key, Row]]]] = OrderedDict()
 
     def snapshot(self) -> Tables:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import TypeVar
 
 from govern.fakes.openai.problems import invalid
@@ -21,11 +22,16 @@ Place = tuple[int, bytes]
 
 def untidy(_call: Call, id: str) -> Place:
     """The order of lists that document none: the same each time, and neither by age nor by name."""
-    return 0, hashlib.blake2b(id.encode(), digest_size=8).digest()
+    return 0, _shuffled(id)
 
 
 def by_age(call: Call, id: str) -> Place:
-    return call.org.tables.born.get(id, 0), hashlib.blake2b(id.encode(), digest_size=8).digest()
+    return call.org.tables.born.get(id, 0), _shuffled(id)
+
+
+@lru_cache(maxsize=200_000)
+def _shuffled(id: str) -> bytes:
+    return hashlib.blake2b(id.encode(), digest_size=8).digest()
 
 
 def page(

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import threading
+import time
 from dataclasses import asdict, fields, is_dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,8 @@ from govern.fakes.openai.spec import WorldSpec
 
 VERSION = 1
 _GATHER_SECONDS = 0.5
+# A large organization takes longer to write; it is written so much more seldom that writing takes a small part of the time.
+_REST = 10
 
 
 class StateFile:
@@ -29,6 +32,7 @@ class StateFile:
         self._path, self._org = path, org
         self._timer: threading.Timer | None = None
         self._guard = threading.Lock()
+        self._wait = _GATHER_SECONDS
 
     def load(self) -> bool:
         """Fill the organization from the file. False where there is none; `ValueError` where it cannot be understood."""
@@ -48,7 +52,7 @@ class StateFile:
         """Something changed: write it soon."""
         with self._guard:
             if self._timer is None:
-                self._timer = threading.Timer(_GATHER_SECONDS, self._write_marked)
+                self._timer = threading.Timer(self._wait, self._write_marked)
                 self._timer.daemon = True
                 self._timer.start()
 
@@ -83,7 +87,9 @@ class StateFile:
     def _write_marked(self) -> None:
         with self._guard:
             self._timer = None
+        began = time.monotonic()
         self.write()
+        self._wait = max(_GATHER_SECONDS, _REST * (time.monotonic() - began))
 
 
 def _plain(value: Any) -> Any:

@@ -30,8 +30,16 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
 _NEWER = {"completions", "decisions", "web_search_calls"}  # may also be grouped by api_source since 2026-11
 # The objects are not named after their paths.
 _OBJECTS = {"file_search_calls": "file_searches", "web_search_calls": "web_searches"}
-_FILTERS = {"project_id": "project_ids", "user_id": "user_ids", "api_key_id": "api_key_ids", "model": "models",
-            "source": "sources", "size": "sizes", "context_level": "context_levels", "vector_store_id": "vector_store_ids"}  # fmt: skip
+_FILTERS = {
+    "project_id": "project_ids",
+    "user_id": "user_ids",
+    "api_key_id": "api_key_ids",
+    "model": "models",
+    "source": "sources",
+    "size": "sizes",
+    "context_level": "context_levels",
+    "vector_store_id": "vector_store_ids",
+}
 
 
 def answer(call: Call, endpoint: str) -> Json:

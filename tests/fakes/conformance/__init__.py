@@ -1,3 +1,3 @@
-"""Two judges of the fake organization: the official SDK, which walks every operation, and OpenAI's specification, which reads each answer."""
+"""Two judges of the fake organization: the official SDK walks every operation, and OpenAI's specification reads each answer."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The walk of the official SDK through every operation, with strict validation and pages of one or two, so that paging is exercised.
+"""The walk of the official SDK through every operation: strict validation, and pages of one or two so that paging is exercised.
 
 Each step checks what it can see from outside; the shape of answers is left to the judges.
 """
