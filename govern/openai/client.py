@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -128,12 +129,12 @@ class OpenAIClient:
 
         return pages.collect(page, paging)
 
-    def buckets(self, where: Path, query: Query) -> list[Fields]:
+    def buckets(self, where: Path, query: Query, *, most_bytes: int = USAGE_BYTES) -> list[Fields]:
         """Every bucket of a range of usage or costs, or an error. Raises Oversized if the range is to be asked for in parts."""
 
         def page(cursor: str | None) -> dict[str, Any]:
             more = [] if cursor is None else [(Paging.PAGE.parameter, cursor)]
-            return self.get(where, [*query, *more], most_bytes=USAGE_BYTES)
+            return self.get(where, [*query, *more], most_bytes=most_bytes)
 
         return pages.collect_buckets(page)
 
@@ -179,7 +180,7 @@ class OpenAIClient:
                     answer = _read(response, call.most_bytes)
                 finally:
                     response.close()
-        except (httpx.HTTPError, OSError, failures.Oversized) as error:
+        except (httpx.HTTPError, OSError, zlib.error, failures.Oversized) as error:
             said.warning("openai.request", status=None, ms=_ms(began), request_id=None, error=type(error).__name__)
             if isinstance(error, failures.Oversized):
                 raise
@@ -214,12 +215,14 @@ class OpenAIClient:
 
 
 def _read(response: httpx.Response, most_bytes: int) -> bytes:
+    """The body, unpacked here and not by httpx, which unpacks a whole chunk before anybody can say that it is too much."""
+    gunzip = zlib.decompressobj(wbits=31) if response.headers.get("content-encoding") == "gzip" else None
     body = bytearray()
     try:
-        for chunk in response.iter_bytes():
-            body += chunk
+        for chunk in response.iter_raw():
+            body += gunzip.decompress(chunk, most_bytes + 1 - len(body)) if gunzip else chunk
             if len(body) > most_bytes:
-                raise failures.Oversized(f"OpenAI's answer is longer than {most_bytes // 2**20} MiB.")
+                raise failures.Oversized(f"OpenAI's answer is longer than {most_bytes / 2**20:.0f} MiB.")
             if has_passed():
                 raise failures.Oversized("OpenAI's answer was not complete in time.")
     except httpx.ReadTimeout:
@@ -271,7 +274,7 @@ def make_client(
     http = httpx.Client(
         transport=transport or DeadlineTransport(), trust_env=False, follow_redirects=False,
         timeout=httpx.Timeout(deadline, connect=min(5.0, deadline), pool=min(5.0, deadline)),
-        headers={"user-agent": f"govern/{__version__}", "accept": "application/json"},
+        headers={"user-agent": f"govern/{__version__}", "accept": "application/json", "accept-encoding": "gzip"},
     )  # fmt: skip
     rates = None if unit_of_work is None else LearnedRates(unit_of_work)
     pacing = Pacing(requests_per_minute=requests_per_minute, burst=burst, rates=rates, clock=clock, sleep=sleep)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from govern.core.errors import Rejected, Unavailable
 from govern.openai import fields
-from govern.openai.client import OpenAIClient
+from govern.openai.client import USAGE_BYTES, OpenAIClient
 from govern.openai.failures import Oversized
 from govern.openai.fields import Fields
 from govern.openai.paths import Path, path
@@ -66,8 +66,9 @@ class _Range:
 class OpenAIUsage:
     """Implements `ports.UsageSource`. Rows of a slice are handed out only when every page of it was read."""
 
-    def __init__(self, client: OpenAIClient) -> None:
-        self._client = client
+    def __init__(self, client: OpenAIClient, *, page_bytes: int = USAGE_BYTES) -> None:
+        """A page longer than `page_bytes` is asked for again in smaller slices."""
+        self._client, self._page_bytes = client, page_bytes
         self._fits: dict[tuple[Path, str], int] = {}
         self._no_source: set[str] = set()
 
@@ -134,7 +135,7 @@ class OpenAIUsage:
                 *(("group_by[]", group) for group in self._groups(asked.endpoint)),
             ]  # fmt: skip
             try:
-                found = self._client.buckets(asked.where, query)
+                found = self._client.buckets(asked.where, query, most_bytes=self._page_bytes)
             except Oversized:
                 if size == 1:
                     raise

@@ -217,10 +217,17 @@ def test_a_row_without_what_it_must_have_fails_the_whole_listing(peer: Peer, kin
         names(peer.client())
 
 
-@pytest.mark.parametrize("kind", ["missing:name", "null:email", "null:role", "missing:is_scim_managed", "extra:shoe_size"])
-def test_optional_and_unknown_fields_are_borne(peer: Peer, kind: str) -> None:
+@pytest.mark.parametrize(
+    "kind", ["missing:name", "null:email", "null:role", "missing:is_scim_managed", "extra:shoe_size", "set:role:emperor"]
+)
+def test_optional_and_unknown_fields_and_words_are_borne(peer: Peer, kind: str) -> None:
     peer.fake.fault("users.list", kind=kind)
     assert names(peer.client()) == 4
+
+
+def test_a_word_that_nobody_knows_is_kept_as_it_came(peer: Peer) -> None:
+    peer.fake.fault("users.list", kind="set:role:emperor")
+    assert {member.role for member in OpenAIDirectory(peer.client()).members()} == {"emperor"}
 
 
 def test_a_delay_is_waited_for(peer: Peer) -> None:
@@ -234,8 +241,9 @@ def test_an_answer_that_trickles_is_given_up(peer: Peer) -> None:
         peer.client(deadline=0.3).get(USERS)
 
 
-def test_an_answer_that_never_ends_is_cut(peer: Peer) -> None:
-    peer.fake.fault("users.list", kind="endless")
+@pytest.mark.parametrize("kind", ["endless", "gzip_bomb:64"])
+def test_an_answer_that_never_ends_is_cut(peer: Peer, kind: str) -> None:
+    peer.fake.fault("users.list", kind=kind)
     with pytest.raises(Oversized, match="8 MiB"):
         peer.client().get(USERS)
 
@@ -244,6 +252,11 @@ def test_every_kind_of_fault_is_met_by_a_test() -> None:
     here = Path(__file__).parent
     met = "".join((here / name).read_text(encoding="utf-8") for name in ("test_client.py", "test_usage.py"))
     assert {kind for kind in KINDS if f'"{kind}' not in met} == set()
+
+
+def test_an_answer_that_is_packed_is_unpacked(peer: Peer) -> None:
+    peer.fake.fault("users.list", kind="gzip_bomb:1")
+    assert names(peer.client()) == 4
 
 
 def test_errors_tell_the_shapes_apart(peer: Peer) -> None:
