@@ -25,7 +25,9 @@ def client() -> Client:
 
     def make(fake: FakeOpenAI, key: str | None = None, **more: Any) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key or fake.admin_key}"}
-        return httpx.Client(transport=httpx.WSGITransport(app=fake.app), base_url="http://openai.test/v1", headers=headers, **more)
+        return httpx.Client(
+            transport=httpx.WSGITransport(app=fake.app), base_url="http://openai.test/v1", headers=headers, **more
+        )
 
     return make
 

@@ -19,7 +19,7 @@ from govern.fakes.openai.tables import Key
 
 DAY = 86_400
 _CACHED_ROWS = 600_000
-# Every ninth day or so some records arrive late: until this long after the day's end a part of them is missing.
+# Of nine days one has records that arrive late: until this long after the day's end a part of them is missing.
 _LATE_SECONDS = 40 * 3_600
 
 
@@ -90,8 +90,8 @@ def seeded_factor(org: Organization, day: int, now: int) -> tuple[int, int]:
     """What share of a day's records has arrived: all of it, except on restated days while they are young."""
     if now >= (day + 1) * DAY + _LATE_SECONDS:
         return 1, 1
-    dice = hashlib.blake2b(b"late|%d|%d" % (org.spec.seed, day), digest_size=2).digest()
-    return (85 + dice[1] % 12, 100) if dice[0] % 9 == 0 else (1, 1)
+    dice = hashlib.blake2b(b"late|%d|%d" % (org.spec.seed, day // 9), digest_size=2).digest()
+    return (85 + dice[1] % 12, 100) if dice[0] % 9 == day % 9 else (1, 1)
 
 
 def last_used(org: Organization, key: Key) -> int | None:
