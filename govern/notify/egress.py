@@ -21,6 +21,7 @@ _NEVER: Final = tuple(
     ipaddress.ip_network(net)
     for net in (
         "100.64.0.0/10",  # carrier-grade NAT
+        "192.0.0.0/24",  # protocol assignments
         "192.88.99.0/24",  # 6to4 relays
         "64:ff9b:1::/48",  # local NAT64
         "fec0::/10",  # site-local

@@ -5,8 +5,9 @@ from __future__ import annotations
 import smtplib
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
@@ -41,13 +42,15 @@ class Email:
     def send(self, address: str, message: Message, *, secret: Secret | None = None) -> str:
         """Hand the mail to the server and return its answer. `Message-ID` follows from `message.id`, the same on each attempt.
 
-        Raises Unavailable where trying again may help: no connection, no encryption, a failed sign-in (somebody will mend the
-        settings), a temporary refusal, or a connection lost after the text, when it may have been taken. Raises Rejected where
-        the server refused this mail or this address for good.
+        Raises Unavailable where trying again may help: no connection, no encryption, a failed sign-in or a sender that it
+        does not like (somebody will mend the settings), a temporary refusal, or a connection lost after the text, when it may
+        have been taken. Raises Rejected where the server refused this mail or this address for good.
         """
         mail = self._compose(address, message)
         with self._session() as smtp:
-            self._accept(*smtp.mail(self.sender_address), "the sender")
+            code, answer = smtp.mail(self.sender_address)
+            if code != 250:  # our settings are wrong, not this mail: once they are mended it should still go out
+                raise Unavailable(f"The mail server does not let us send as {self.sender_address} ({code}).", status=code)
             self._accept(*smtp.rcpt(address), f"the recipient {address}")
             code, answer = smtp.data(mail.as_bytes(policy=SMTP_POLICY))
             self._accept(code, answer, "the message")
@@ -62,12 +65,19 @@ class Email:
     def _session(self) -> Iterator[smtplib.SMTP]:
         where = f"The mail server {self.host}:{self.port}"
         try:
-            with self._connect() as smtp:
+            smtp = self._connect()
+            try:
                 if self.security == "starttls":
                     smtp.starttls(context=self.tls or ssl.create_default_context())
                 if self.username and self.password is not None:
                     smtp.login(self.username, self.password.reveal())
+                smtp.ehlo_or_helo_if_needed()
                 yield smtp
+            finally:
+                # A clumsy goodbye must not turn a mail that was taken into one that is sent again.
+                with suppress(smtplib.SMTPException, OSError):
+                    smtp.quit()
+                smtp.close()
         except smtplib.SMTPAuthenticationError as error:
             raise Unavailable(f"{where} did not accept our user name and password ({error.smtp_code}).") from None
         except smtplib.SMTPNotSupportedError:
@@ -94,16 +104,15 @@ class Email:
 
     def _compose(self, address: str, message: Message) -> EmailMessage:
         mail = EmailMessage(policy=SMTP_POLICY)
-        local, _, domain = address.rpartition("@")
         try:
             mail["From"] = self.sender
-            mail["To"] = Address(username=local, domain=domain)
+            mail["To"] = Address(addr_spec=address)
             mail["Subject"] = message.subject
             mail["Date"] = format_datetime(utcnow())
             mail["Message-ID"] = f"<{message.id}@{self.sender_address.rpartition('@')[2] or 'localhost'}>"
             mail["Auto-Submitted"] = "auto-generated"  # so that an absence notice does not answer it
             address.encode("ascii")
-        except (ValueError, IndexError):  # a line break, a broken address, or one that needs SMTPUTF8
+        except (ValueError, IndexError, MessageError):  # a line break, a broken address, or one that needs SMTPUTF8
             raise Rejected(f"No mail can be addressed to {address!r}.") from None
         mail.set_content(message.text)
         if message.html is not None:

@@ -91,7 +91,7 @@ def test_a_fine_tuned_model_is_priced_by_its_base(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_measures_cost(
-    book: PriceBook, model: str, measures: Measures, detail: dict[str, int], batch: bool, tier: str, cost: str
+    *, book: PriceBook, model: str, measures: Measures, detail: dict[str, int], batch: bool, tier: str, cost: str
 ) -> None:
     price = book.find(model, DAY)
     assert price is not None

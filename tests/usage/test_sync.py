@@ -63,7 +63,9 @@ def test_the_two_clocks_are_kept_apart_and_each_says_which_it_is(unit_of_work: U
 
 
 def test_a_second_run_over_the_same_figures_writes_nothing(unit_of_work: UnitsOfWork, at_noon: Any) -> None:
-    source = Reported([used("2026-03-09T10:00"), used("2026-03-10T11:00")], [billed("2026-03-09", "1"), billed("2026-03-05", "2")])
+    source = Reported(
+        [used("2026-03-09T10:00"), used("2026-03-10T11:00")], [billed("2026-03-09", "1"), billed("2026-03-05", "2")]
+    )
     first = pull(unit_of_work, source)
     before = everything(unit_of_work)
     at_noon.tick(timedelta(minutes=15))
@@ -244,7 +246,9 @@ class TestWhatCounts:
         pull(unit_of_work, source)
         assert total(unit_of_work) == 16
 
-    def test_a_settled_day_counts_as_billed_even_where_the_estimate_was_higher(self, unit_of_work: UnitsOfWork, at_noon: Any) -> None:
+    def test_a_settled_day_counts_as_billed_even_where_the_estimate_was_higher(
+        self, unit_of_work: UnitsOfWork, at_noon: Any
+    ) -> None:
         source = Reported([used("2026-03-09T10:00", input_tokens=100_000_000)], [billed("2026-03-09", "9")])
         pull(unit_of_work, source)
         at_noon.move_to("2026-03-12T23:00:00")
