@@ -106,7 +106,7 @@ class SpentLogoutToken(Base):
 class Request(Base):
     """A request that carried an Idempotency-Key, in the transaction of what it did. `status` is empty until it was answered.
 
-    A body with a secret is never in here: `secret` says that there was one.
+    `body` is empty for an answer that was not final, and for one that held a secret: those are made anew.
     """
 
     __tablename__ = "requests"
@@ -119,3 +119,73 @@ class Request(Base):
     headers: Mapped[dict[str, str] | None] = mapped_column(sa.JSON)
     body: Mapped[Any | None] = mapped_column(sa.JSON)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+
+
+class DeviceCode(Base):
+    """A device that asks to act for somebody. Gone as soon as its tokens are made.
+
+    `hash` is of the code that the device polls with, `user_hash` of the short one that a person types. `approved` is empty
+    until somebody decided, and `person_id` is who did.
+    """
+
+    __tablename__ = "device_codes"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    hash: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    user_hash: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    client_id: Mapped[str] = mapped_column(sa.String(80))
+    name: Mapped[str] = mapped_column(sa.String(80))
+    permissions: Mapped[list[str]] = mapped_column(sa.JSON)
+    ip: Mapped[str | None] = mapped_column(sa.String(64), index=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    # Stored and not counted in a process: a device may reach another replica at each poll.
+    interval_seconds: Mapped[int]
+    polled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    person_id: Mapped[str | None] = mapped_column(sa.ForeignKey("people.id"), index=True)
+    approved: Mapped[bool | None]
+    decided_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class CodeGuess(Base):
+    """A short code that somebody typed and that is none. Counted over all replicas, so that nobody can try many."""
+
+    __tablename__ = "code_guesses"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    person_id: Mapped[str] = mapped_column(sa.ForeignKey("people.id"), index=True)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Device(Base):
+    """A device that acts for a person, within `permissions` and for themself only: the family of all its tokens."""
+
+    __tablename__ = "devices"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    person_id: Mapped[str] = mapped_column(sa.ForeignKey("people.id"), index=True)
+    client_id: Mapped[str] = mapped_column(sa.String(80))
+    name: Mapped[str] = mapped_column(sa.String(80))
+    permissions: Mapped[list[str]] = mapped_column(sa.JSON)
+    ip: Mapped[str | None] = mapped_column(sa.String(64))
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    used_from: Mapped[str | None] = mapped_column(sa.String(64))
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_by: Mapped[str | None] = mapped_column(sa.String(120))
+    end_reason: Mapped[str | None] = mapped_column(sa.String(60))
+
+
+class DeviceToken(Base):
+    """One token of a device. A refresh token that was exchanged stays, spent, so that a copy of it is noticed."""
+
+    __tablename__ = "device_tokens"
+
+    hash: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    device_id: Mapped[str] = mapped_column(sa.ForeignKey("devices.id"), index=True)
+    refreshes: Mapped[bool]
+    permissions: Mapped[list[str]] = mapped_column(sa.JSON)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    spent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

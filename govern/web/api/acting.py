@@ -57,12 +57,15 @@ def carry_out(command: Callable[[UnitOfWork], str], answer: Callable[[Session, s
             if key is not None:
                 idempotency.note_subject(uow, current_principal().id, key, subject_id)
     if earlier is not None:
-        if earlier.status is not None:
+        if earlier.status is not None and earlier.body is not None:
             return Answer(earlier.body, earlier.status, earlier.headers).response(replayed=True)
         subject_id = earlier.subject_id
-    found = _settled(answer, subject_id)
-    if key is not None and found.settled:
-        _note(key, found)
+    found = Answer(None, 202)
+    try:
+        found = _settled(answer, subject_id)
+    finally:
+        if key is not None:
+            _note(key, found)
     return found.response(replayed=earlier is not None)
 
 
@@ -101,8 +104,16 @@ def _fingerprint() -> str:
 
 
 def _note(key: str, found: Answer) -> None:
+    """Keep a final answer. Of any other it is only noted that nobody works on it any more: the next one looks again."""
     with govern().unit_of_work(current_actor()) as uow:
-        idempotency.note_answer(uow, current_principal().id, key, status=found.status, headers=found.headers, body=found.body)
+        idempotency.note_answer(
+            uow,
+            current_principal().id,
+            key,
+            status=found.status,
+            headers=found.headers,
+            body=found.body if found.settled else None,
+        )
 
 
 def _settled(answer: Callable[[Session, str], Answer], subject_id: str) -> Answer:

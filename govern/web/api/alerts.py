@@ -54,7 +54,7 @@ class AlertOut(Schema):
     superseded = ma.fields.Boolean(required=True)
     raised_at = instant(required=True)
     withdrawn_at = maybe_instant()
-    withdrawn_usd = Usd(allow_none=True, metadata={"type": ["string", "null"]})
+    withdrawn_usd = Usd(allow_none=True)
     deliveries = ma.fields.List(ma.fields.Nested(DeliveryOut), required=True)
 
 

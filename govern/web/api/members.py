@@ -62,7 +62,7 @@ class MembersQuery(PageQuery):
     vanished = ma.fields.Boolean(load_default=False, metadata={"description": "Also members who are gone."})
 
 
-class RevokeIn(Schema):
+class RemovalIn(Schema):
     """Why."""
 
     reason = Text(1, 500, required=True, metadata={"example": "left on 31 March"})
@@ -115,7 +115,7 @@ class Revocation(MethodView):
     """Removal."""
 
     @requires("members:revoke")
-    @blueprint.arguments(RevokeIn)
+    @blueprint.arguments(RemovalIn)
     @blueprint.response(200, OffboardingOut, description="Done: complete listings show nothing of them any more.")
     @blueprint.alt_response(202, schema=OffboardingOut, description="Contained; the proof is pending.", success=True)
     def post(self, args: dict[str, Any], member: str) -> Response:

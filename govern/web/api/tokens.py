@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import marshmallow as ma
 from flask import Response
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
+from govern.core.clock import utcnow
 from govern.core.errors import Gone, InvalidInput, NotFound
-from govern.core.uow import UnitOfWork
+from govern.core.uow import ActorKind, UnitOfWork
 from govern.identity import queries, tokens
 from govern.identity.models import ApiToken
 from govern.identity.permissions import PERMISSIONS, Role, grants_of
+from govern.identity.principals import Principal
 from govern.people import queries as people
 from govern.web.access import current_principal, reads, requires
 from govern.web.api import paging, scope
@@ -23,6 +25,8 @@ from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import PageQuery, Schema, Text, Who, instant, maybe_instant, maybe_text, page_of
 
 blueprint = ApiBlueprint("tokens", "Bearer tokens for programs.")
+
+_USUAL: Final = timedelta(days=90)
 
 
 class TokenIn(Schema):
@@ -33,7 +37,9 @@ class TokenIn(Schema):
         ma.fields.String(validate=ma.validate.OneOf(tuple(PERMISSIONS))), validate=ma.validate.Length(1, len(PERMISSIONS))
     )
     role = ma.fields.Enum(Role, by_value=True)
-    expires_in_days = ma.fields.Integer(strict=True, load_default=90, validate=ma.validate.Range(1, 365))
+    expires_in_days = ma.fields.Integer(
+        strict=True, validate=ma.validate.Range(1, 365), metadata={"description": "Without it 90, or what its maker has left."}
+    )
     person = Who(metadata={"description": "For whom it acts; without it for whoever makes it."})
     system = ma.fields.Boolean(load_default=False, metadata={"description": "It acts for nobody in particular, over everybody."})
 
@@ -86,7 +92,7 @@ class Tokens(MethodView):
         maker, person_id = current_principal(), _for_whom(args)
         scope.check_person("tokens:write", person_id, "There is no such person.")
         words = args.get("permissions") or sorted(grants_of([args["role"].value]))
-        lifetime = timedelta(days=args["expires_in_days"])
+        lifetime = _lifetime(args.get("expires_in_days"), maker)
 
         def command(uow: UnitOfWork, again: bool) -> tuple[str, Answer]:
             if again:
@@ -100,6 +106,14 @@ class Tokens(MethodView):
             return token.id, Answer(body, 201, {"Location": f"/api/v1/tokens/{token.id}"})
 
         return carry_out_secretly(command)
+
+
+def _lifetime(days: int | None, maker: Principal) -> timedelta:
+    if days is not None:
+        return timedelta(days=days)
+    # A token cannot outlive the token that makes it; a minute is kept back, so that the clock cannot decide.
+    left = maker.expires_at - utcnow() - timedelta(minutes=1) if maker.kind is ActorKind.TOKEN and maker.expires_at else _USUAL
+    return max(min(_USUAL, left), timedelta(seconds=1))
 
 
 def _for_whom(args: dict[str, Any]) -> str | None:
