@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from freezegun import freeze_time
+from freezegun.api import FrozenDateTimeFactory
 
 from govern.core import migrations, sealing
 from govern.core.crypto import Secret, SecretBox
@@ -107,6 +109,13 @@ def unit_of_work(database_url: str, box: SecretBox) -> Iterator[UnitsOfWork]:
     engine = make_engine(database_url)
     yield UnitsOfWork(engine, box)
     engine.dispose()
+
+
+@pytest.fixture
+def clock() -> Iterator[FrozenDateTimeFactory]:
+    """A Tuesday at noon that lasts until the test moves it. Ask for it before `openai`: that world is made in the past of now."""
+    with freeze_time("2026-03-10 12:00:00") as clock:
+        yield clock
 
 
 @pytest.fixture

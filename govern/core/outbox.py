@@ -209,6 +209,11 @@ def backoff(attempt: int) -> timedelta:
     return timedelta(seconds=min(300, 2 ** min(attempt, 9)))
 
 
+def wait_longer(claim: Claim, reason: str, *, least: float = 5) -> Later:
+    """Come back after `least` seconds, then after twice as many, at most 5 minutes: for what must never be given up."""
+    return Later(min(300, least * 2 ** min(claim.attempt - 1, 9)), reason)
+
+
 def replay(uow: UnitOfWork, effect_id: str) -> Effect:
     """Owe a dead effect again."""
     effect = uow.session.get_one(Effect, effect_id)

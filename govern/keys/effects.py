@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from govern.core import outbox
 from govern.core.crashpoints import crashpoint
-from govern.core.errors import Rejected
-from govern.core.outbox import Claim, ClaimLost, Later
+from govern.core.errors import Missing, Rejected
+from govern.core.outbox import Claim, ClaimLost, Later, wait_longer
 from govern.core.uow import UnitsOfWork
 from govern.keys import service
 from govern.keys.models import ENDED_STATES, Key, KeyState, KeyVersion
@@ -70,7 +70,7 @@ class Issue:
         crashpoint("key.issue.before_create")
         try:
             credential = self.issuer.create(native.project_id, native.name, native.lifetime_seconds)
-        except Rejected as refusal:
+        except (Rejected, Missing) as refusal:  # Missing: the project itself is gone
             with self.unit_of_work(claim.actor) as uow:
                 outbox.settle(uow, claim)
                 service.record_refused(uow, native.version_id, refusal.sentence)
@@ -92,7 +92,10 @@ class Issue:
 
 @dataclass(frozen=True)
 class Revoke:
-    """`key.revoke`: delete the service account, then see in complete listings that it and its keys are gone."""
+    """`key.revoke`: delete the service account, then see in complete listings that it and its keys are gone.
+
+    Never given up: a refusal is shown and tried again later, because a key that nobody ends any more is the worst outcome.
+    """
 
     unit_of_work: UnitsOfWork
     issuer: KeyIssuer
@@ -109,11 +112,14 @@ class Revoke:
         if making is not None:  # an attempt may be between creation and record: what it made shows only once it has settled
             return Later(1, "An attempt to make this key is still under way.")
         crashpoint("key.revoke.before_delete")
-        if native.service_account_id is not None:
-            self.issuer.delete(native.project_id, native.service_account_id)
-        crashpoint("key.revoke.deleted")
-        if self._still_listed(native):
-            return Later(5, "OpenAI still lists the credential.")
+        try:
+            if native.service_account_id is not None:
+                self.issuer.delete(native.project_id, native.service_account_id)
+            crashpoint("key.revoke.deleted")
+            if self._still_listed(native):
+                return wait_longer(claim, "OpenAI still lists the credential.")
+        except (Rejected, Missing) as refusal:
+            return wait_longer(claim, refusal.sentence)
         crashpoint("key.revoke.absent")
         with self.unit_of_work(claim.actor) as uow:
             outbox.settle(uow, claim)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from govern.core import outbox
 from govern.core.crashpoints import crashpoint
-from govern.core.errors import Rejected
-from govern.core.outbox import Claim, Later
+from govern.core.errors import Missing, Rejected
+from govern.core.outbox import Claim, Later, wait_longer
 from govern.core.uow import UnitsOfWork
 from govern.members import service
 from govern.members.models import Invite, InviteState
@@ -35,7 +35,7 @@ class SendInvite:
         crashpoint("invite.send.before_create")
         try:
             remote = _adopt(others, offered) or self.directory.invite(offered.email, offered.role, service.grants_of(offered))
-        except Rejected as refusal:
+        except (Rejected, Missing) as refusal:  # Missing: one of the projects is gone
             with self.unit_of_work(claim.actor) as uow:
                 outbox.settle(uow, claim)
                 service.record_refused(uow, offered.id, refusal.sentence)
@@ -75,7 +75,7 @@ class CancelInvite:
         crashpoint("invite.cancel.deleted")
         left = {remote.id: remote.status for remote in self.directory.invites() if _same(remote, offered.email)}
         if "pending" in left.values():
-            return Later(5, "OpenAI still lists the invite.")
+            return wait_longer(claim, "OpenAI still lists the invite.")
         accepted = offered.remote_id is not None and left.get(offered.remote_id) == "accepted"
         with self.unit_of_work(claim.actor) as uow:
             outbox.settle(uow, claim)

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from govern.core import outbox
 from govern.core.crashpoints import crashpoint
-from govern.core.errors import Rejected
-from govern.core.outbox import Claim, Later
+from govern.core.errors import Missing, Rejected
+from govern.core.outbox import Claim, Later, wait_longer
 from govern.core.uow import UnitsOfWork
 from govern.keys import queries as keys
 from govern.offboarding import queries, service
@@ -25,7 +25,7 @@ class _Removal:
 
     id: str
     email: str
-    member_id: str | None
+    member_ids: set[str]  # the seat known when it began, and one taken since (an invite accepted, a return under a new id)
     finished: set[str]
     open_keys: int
     names: dict[str, set[str]]  # project remote id → service account names that were ever made for them
@@ -35,7 +35,7 @@ class _Removal:
 
 @dataclass(frozen=True)
 class Run:
-    """`offboarding.run`: subject is the removal."""
+    """`offboarding.run`: subject is the removal. Never given up: a refusal is shown and tried again later."""
 
     unit_of_work: UnitsOfWork
     directory: Directory
@@ -49,10 +49,16 @@ class Run:
             with self.unit_of_work(claim.actor) as uow:
                 outbox.settle(uow, claim)
             return None
+        try:
+            return self._walk(claim, removal)
+        except (Rejected, Missing) as refusal:
+            return self._later(claim, removal, refusal.sentence)
+
+    def _walk(self, claim: Claim, removal: _Removal) -> Later | None:
         if removal.open_keys:
-            return self._later(claim, removal, 1, f"{removal.open_keys} of their keys are still being ended.")
+            return self._later(claim, removal, f"{removal.open_keys} of their keys are still being ended.", least=1)
         removal.projects = [project.id for project in self.directory.projects() if project.archived_at is None]
-        removal.member_id = self._member_id(removal)
+        removal.member_ids |= self._seats(removal)
         steps: dict[str, Callable[[Claim, _Removal], tuple[int, int]]] = {
             "keys": lambda _claim, _removal: (len(removal.accounts), len(removal.accounts)),
             "service_accounts": self._service_accounts,
@@ -76,7 +82,7 @@ class Run:
             with self.unit_of_work(claim.actor) as uow:
                 outbox.extend(uow, claim)
                 service.reopen_steps(uow, removal.id)
-            return self._later(claim, removal, 5, left)
+            return self._later(claim, removal, left)
         crashpoint("offboarding.verify.after")
         with self.unit_of_work(claim.actor) as uow:
             outbox.settle(uow, claim)
@@ -88,9 +94,9 @@ class Run:
     @staticmethod
     def _load(session: Session, removal_id: str) -> _Removal:
         row = queries.get(session, removal_id)
-        removal = _Removal(
-            row.id, row.email, row.member_remote_id, {step["name"] for step in row.steps if step["state"] == "done"}, 0, {}, set()
-        )
+        finished = {step["name"] for step in row.steps if step["state"] == "done"}
+        seats = {row.member_remote_id} if row.member_remote_id else set()
+        removal = _Removal(row.id, row.email, seats, finished, 0, {}, set())
         if row.person_id is not None:
             removal.open_keys = len(keys.open_versions(session, row.person_id))
             for version in keys.all_versions(session, row.person_id):
@@ -99,17 +105,15 @@ class Run:
                 removal.accounts |= {version.service_account_remote_id} if version.service_account_remote_id else set()
         return removal
 
-    def _later(self, claim: Claim, removal: _Removal, seconds: float, sentence: str) -> Later:
+    def _later(self, claim: Claim, removal: _Removal, sentence: str, *, least: float = 5) -> Later:
         with self.unit_of_work(claim.actor) as uow:
             service.record_waiting(uow, removal.id, sentence)
-        return Later(seconds, sentence)
+        return wait_longer(claim, sentence, least=least)
 
-    def _member_id(self, removal: _Removal) -> str | None:
-        """The seat, also one that they took (an invite accepted) after the removal began."""
-        if removal.member_id is not None:
-            return removal.member_id
-        member: RemoteMember | None = self.directory.find_member(removal.email)
-        return member.id if member else None
+    def _seats(self, removal: _Removal) -> set[str]:
+        """The seat that has the address now: it may be another than the one known when the removal began."""
+        member: RemoteMember | None = self.directory.find_member(removal.email) if "@" in removal.email else None
+        return {member.id} if member else set()
 
     def _renew(self, claim: Claim) -> None:
         with self.unit_of_work(claim.actor) as uow:
@@ -142,20 +146,20 @@ class Run:
 
     def _personal_keys(self, claim: Claim, removal: _Removal) -> tuple[int, int]:
         ended = 0
-        for project_id in removal.projects if removal.member_id else []:
+        for project_id in removal.projects if removal.member_ids else []:
             self._renew(claim)
             for key in self.directory.keys(project_id):
-                if key.owner_kind == "user" and key.owner_id == removal.member_id:
+                if key.owner_kind == "user" and key.owner_id in removal.member_ids:
                     self.directory.delete_key(project_id, key.id)
                     ended += 1
         return ended, ended
 
     def _memberships(self, claim: Claim, removal: _Removal) -> tuple[int, int]:
         found = ended = 0
-        for project_id in removal.projects if removal.member_id else []:
+        for project_id in removal.projects if removal.member_ids else []:
             self._renew(claim)
             for place in self.directory.project_members(project_id):
-                if place.user_id == removal.member_id:
+                if place.user_id in removal.member_ids:
                     found += 1
                     try:
                         self.directory.remove_project_member(project_id, place.user_id)
@@ -165,26 +169,21 @@ class Run:
         return found, ended
 
     def _seat(self, claim: Claim, removal: _Removal) -> tuple[int, int]:
-        if removal.member_id is None:
-            return 0, 0
-        self._renew(claim)
-        self.directory.remove_member(removal.member_id)
-        return 1, 1
+        for member_id in sorted(removal.member_ids):
+            self._renew(claim)
+            self.directory.remove_member(member_id)
+        return len(removal.member_ids), len(removal.member_ids)
 
     def _what_is_left(self, claim: Claim, removal: _Removal) -> str | None:
         """Read complete listings of everything again; a sentence about what they still show, or None."""
-        if any(m.id == removal.member_id or (m.email or "").casefold() == removal.email for m in self.directory.members()):
+        if any(m.id in removal.member_ids or (m.email or "").casefold() == removal.email for m in self.directory.members()):
             return "OpenAI still lists the seat."
         if any(i.status == "pending" and i.email.casefold() == removal.email for i in self.directory.invites()):
             return "OpenAI still lists an invite."
         for project_id in removal.projects:
             self._renew(claim)
-            gone = removal.accounts
-            if any(
-                key.owner_id in gone or key.owner_id == removal.member_id
-                for key in self.directory.keys(project_id)
-                if key.owner_id
-            ):
+            gone = removal.accounts | removal.member_ids
+            if any(key.owner_id in gone for key in self.directory.keys(project_id)):
                 return "OpenAI still lists one of their keys."
             names = removal.names.get(project_id)
             if names and any(account.name in names for account in self.directory.service_accounts(project_id)):

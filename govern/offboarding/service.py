@@ -14,7 +14,7 @@ from govern.keys.models import ObservedKey
 from govern.members import queries as members
 from govern.members import rules as member_rules
 from govern.members import service as member_service
-from govern.members.models import InviteState
+from govern.members.models import InviteState, Member
 from govern.offboarding import queries, rules
 from govern.offboarding.models import Offboarding, OffboardingState
 from govern.people import service as people
@@ -59,10 +59,17 @@ def start(uow: UnitOfWork, id_or_email: str, *, reason: str) -> Offboarding:
 
 
 def record_step(uow: UnitOfWork, removal_id: str, name: str, *, found: int, ended: int) -> None:
-    """Note that a step is through, so that whoever looks sees how far it is and a restart goes on from there."""
+    """Note that a step is through, so that whoever looks sees how far it is and a restart goes on from there.
+
+    A step that is walked again finds less than the first time; what was found and ended then stays on record.
+    """
     removal = uow.session.get_one(Offboarding, removal_id)
-    done = {"state": "done", "found": found, "ended": ended, "at": uow.now.isoformat()}
-    removal.steps = [step | done if step["name"] == name else step for step in removal.steps]
+    removal.steps = [
+        step | {
+            "state": "done", "found": max(found, step["found"]), "ended": max(ended, step["ended"]), "at": uow.now.isoformat(),
+        } if step["name"] == name else step
+        for step in removal.steps
+    ]  # fmt: skip
     removal.waiting_for = None
     audit.record(uow, "member.step_done", removal, step=name, found=found, ended=ended)
 
@@ -86,10 +93,16 @@ def record_done(uow: UnitOfWork, removal_id: str) -> None:
     removal.steps = [step | done if step["name"] == "verify" else step for step in removal.steps]
     if removal.person_id is not None:
         people.record_left(uow, people.lock(uow.session, removal.person_id))
-    member = members.find_member(uow.session, removal.member_remote_id) if removal.member_remote_id else None
-    if member is not None and member.vanished_at is None:
-        member.vanished_at = uow.now
-        for table, owner in ((ProjectMember, ProjectMember.member_remote_id), (ObservedKey, ObservedKey.owner_remote_id)):
-            here = sa.update(table).where(owner == member.remote_id, table.vanished_at.is_(None))
-            uow.session.execute(here.values(vanished_at=uow.now))
+    for name in filter(None, (removal.member_remote_id, removal.email)):
+        member = members.find_member(uow.session, name)
+        if member is not None and member.vanished_at is None:
+            _forget_seat(uow, member)
     audit.record(uow, "member.revoked", removal, email=removal.email)
+
+
+def _forget_seat(uow: UnitOfWork, member: Member) -> None:
+    """What the next directory sync would find out by itself: show it at once."""
+    member.vanished_at = uow.now
+    for table, owner in ((ProjectMember, ProjectMember.member_remote_id), (ObservedKey, ObservedKey.owner_remote_id)):
+        here = sa.update(table).where(owner == member.remote_id, table.vanished_at.is_(None))
+        uow.session.execute(here.values(vanished_at=uow.now))
