@@ -72,6 +72,9 @@ def beat(uow: UnitOfWork, worker_id: str, host: str, *, is_leader: bool) -> None
         row = WorkerHeartbeat(id=worker_id, host=host[:200], is_leader=is_leader, started_at=uow.now, seen_at=uow.now)
         uow.session.add(row)
     row.is_leader, row.seen_at = is_leader, uow.now
+    if is_leader:  # the one before it may have died without a word
+        others = sa.update(WorkerHeartbeat).where(WorkerHeartbeat.id != worker_id, WorkerHeartbeat.is_leader)
+        uow.session.execute(others.values(is_leader=False))
     renew(uow, worker_id)
 
 

@@ -69,7 +69,7 @@ def raising(error: Exception) -> Handler:
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )  # fmt: skip
 def test_an_error_decides_whether_it_is_tried_again(
-    govern: Govern, clock: FrozenDateTimeFactory, error: Exception, state: EffectState, wait: float | None, told: str
+    govern: Govern, clock: FrozenDateTimeFactory, *, error: Exception, state: EffectState, wait: float | None, told: str
 ) -> None:
     effect_id = owe(govern)
     assert effects(govern, raising(error)).carry_out_next(BOTH)
