@@ -154,6 +154,17 @@ class Keys(Section):
     unseen_hours: int = Field(24, ge=1, le=168)
 
 
+class Devices(Section):
+    code_minutes: int = Field(10, ge=1, le=30)
+    """How long a code of `govern login` can be typed."""
+    poll_seconds: int = Field(5, ge=1, le=60)
+    access_minutes: int = Field(15, ge=1, le=60)
+    idle_days: int = Field(30, ge=1, le=365)
+    """A device that was not used for so long has to sign in again."""
+    longest_days: int = Field(90, ge=1, le=365)
+    """However much it is used, it has to sign in again after so long."""
+
+
 class Sync(Section):
     directory_minutes: int = Field(15, ge=1)
     usage_minutes: int = Field(15, ge=1)
@@ -176,6 +187,7 @@ class Settings(BaseSettings):
     mail: Mail = Mail()
     webhook: Webhook = Webhook()
     keys: Keys = Keys()
+    devices: Devices = Devices()
     sync: Sync = Sync()
 
     @classmethod

@@ -27,6 +27,7 @@ from govern.core.ids import NewId, new_id
 class ActorKind(StrEnum):
     PERSON = "person"
     TOKEN = "token"  # noqa: S105 - a kind, not a token
+    DEVICE = "device"
     JOB = "job"
     CLI = "cli"
     EFFECT = "effect"

@@ -1,1 +1,1 @@
-"""Who may do what: roles and permissions, sessions, API tokens, one-time set-up links, repeated requests."""
+"""Who may do what: roles and permissions, sessions, API tokens, devices, one-time set-up links, repeated requests."""

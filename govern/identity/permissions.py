@@ -55,6 +55,9 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Every permission and what it allows, in a sentence that interfaces show."""
 
+DEVICE_PERMISSIONS: Final = ("self:read", "keys:read", "keys:issue", "keys:reveal", "keys:revoke")
+"""What a device may ask for: its person's own keys, and nothing over anybody else or over the service."""
+
 _ALL: Final = dict.fromkeys(PERMISSIONS, Reach.ANYONE)
 
 _EMPLOYEE: Final = dict.fromkeys(
@@ -97,6 +100,11 @@ def grants_of(roles: Iterable[str]) -> dict[str, Reach]:
 def narrow(one: Grants, other: Grants) -> dict[str, Reach]:
     """What both allow: the narrower reach of each permission that is in both."""
     return {permission: min(reach, other[permission]) for permission, reach in one.items() if permission in other}
+
+
+def on_device(permissions: Iterable[str]) -> dict[str, Reach]:
+    """The grants of a device: the listed permissions that a device may hold at all, over its own person only."""
+    return {permission: Reach.SELF for permission in permissions if permission in DEVICE_PERMISSIONS}
 
 
 def listed(permissions: Iterable[str]) -> dict[str, Reach]:

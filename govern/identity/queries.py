@@ -13,12 +13,14 @@ from govern.core.crypto import CannotOpen, Place, Secret, SecretBox, looks_like_
 from govern.core.errors import NotFound
 from govern.core.uow import ActorKind
 from govern.identity import rules
-from govern.identity.models import ApiToken, Session, Standing
-from govern.identity.permissions import Grants, Reach, grants_of, listed, narrow
+from govern.identity.models import ApiToken, Device, DeviceToken, Session, Standing
+from govern.identity.permissions import Grants, Reach, grants_of, listed, narrow, on_device
 from govern.identity.principals import Principal
 from govern.people.models import Assignment, Person, PersonState
 
 SESSION_PREFIX = "govs"
+ACCESS_PREFIX = "govd"
+REFRESH_PREFIX = "govr"
 
 
 def principal_of_session(session: Database, box: SecretBox, cookie: str, now: datetime) -> tuple[Principal, Session] | None:
@@ -74,6 +76,67 @@ def principal_of_token(session: Database, box: SecretBox, value: str, now: datet
         grants=grants, expires_at=token.expires_at,
     )  # fmt: skip
     return principal, token
+
+
+def principal_of_device(session: Database, box: SecretBox, value: str, now: datetime) -> tuple[Principal, Device] | None:
+    """For whom this access token of a device acts, and the device's row; None when it is not good."""
+    if not looks_like_token(value, ACCESS_PREFIX):
+        return None
+    query = (
+        sa.select(DeviceToken, Device, Person)
+        .join(Device, Device.id == DeviceToken.device_id)
+        .join(Person, Person.id == Device.person_id)
+        .where(DeviceToken.hash == box.fingerprint("device", value), DeviceToken.refreshes.is_(False))
+    )
+    row = session.execute(query).one_or_none()
+    if row is None:
+        return None
+    token, device, person = row
+    if not is_token_good(token, device, now) or person.state is not PersonState.ACTIVE:
+        return None
+    grants = narrow(on_device(token.permissions), standing_grants(session, person.id))
+    principal = Principal(
+        kind=ActorKind.DEVICE, id=device.id, label=f"{person.name} on {device.name}"[:200], person_id=person.id,
+        person_name=person.name, person_email=person.email, roles=(), grants=grants, expires_at=token.expires_at,
+    )  # fmt: skip
+    return principal, device
+
+
+def is_token_good(token: DeviceToken, device: Device, now: datetime) -> bool:
+    """Whether the device's token counts, be it for access or for refreshing."""
+    return token.spent_at is None and device.ended_at is None and min(token.expires_at, device.expires_at) > now
+
+
+def device_token(session: Database, box: SecretBox, value: str) -> tuple[DeviceToken, Device] | None:
+    """A token of a device and the device, good or not; None when there is none."""
+    if not looks_like_token(value, ACCESS_PREFIX) and not looks_like_token(value, REFRESH_PREFIX):
+        return None
+    query = sa.select(DeviceToken, Device).join(Device, Device.id == DeviceToken.device_id)
+    row = session.execute(query.where(DeviceToken.hash == box.fingerprint("device", value))).one_or_none()
+    return (row[0], row[1]) if row is not None else None
+
+
+def find_devices(
+    session: Database, now: datetime, *, after: str | None = None, limit: int = 50, person_ids: Collection[str] | None = None,
+    with_ended: bool = False,
+) -> Sequence[Device]:  # fmt: skip
+    """Devices that act for people, newest first, older than the device id `after`; those that are over only when asked for."""
+    query = sa.select(Device).order_by(Device.id.desc()).limit(limit)
+    if after:
+        query = query.where(Device.id < after)
+    if person_ids is not None:
+        query = query.where(Device.person_id.in_(person_ids))
+    if not with_ended:
+        query = query.where(Device.ended_at.is_(None), Device.expires_at > now)
+    return session.scalars(query).all()
+
+
+def get_device(session: Database, device_id: str) -> Device:
+    """The device's row. Raises NotFound."""
+    device = session.get(Device, device_id)
+    if device is None:
+        raise NotFound(f"There is no device {device_id!r}.")
+    return device
 
 
 def _is_good(token: ApiToken, now: datetime) -> bool:

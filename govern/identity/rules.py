@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from govern.core.crypto import redact
 from govern.core.errors import NotAllowed
 from govern.identity.permissions import RANKING, Role
 
@@ -21,6 +22,16 @@ SETUP_LINK_LIFE: Final = timedelta(minutes=15)
 SIGN_IN_LIFE: Final = timedelta(minutes=10)
 """How long somebody may take at the identity provider."""
 EVERYBODY: Final = "*"
+CODE_LETTERS: Final = "BCDFGHJKLMNPQRSTVWXZ"
+"""Of what a device's short code is made: no vowels, so that it spells nothing, and nothing that is misread for a digit."""
+CODE_LENGTH: Final = 8
+MOST_GUESSES: Final = 5
+"""Wrong codes that one person may type within GUESSES_WITHIN; then none is looked at, not even a right one."""
+GUESSES_WITHIN: Final = timedelta(minutes=15)
+MOST_CODES_PER_ADDRESS: Final = 60
+"""Devices at one address that may wait for a decision at once: more than an office has, less than a flood."""
+SLOWER_BY: Final = 5
+"""Seconds by which a device that polls too often has to slow down (RFC 8628, section 3.5)."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,34 @@ def check_may_link(policy: SignInPolicy, identity: ProvenIdentity) -> str:
     if not local or domain not in allowed:
         raise NotAllowed(f"The address {identity.email} is not in a domain that may sign in here: {', '.join(sorted(allowed))}.")
     return f"{local}@{domain}"
+
+
+@dataclass(frozen=True)
+class DeviceLimits:
+    """What the settings say about devices. `idle`: how long one stays signed in unused; `longest`: however much it is used."""
+
+    code: timedelta
+    poll: timedelta
+    access: timedelta
+    idle: timedelta
+    longest: timedelta
+
+
+def clean_code(typed: str) -> str:
+    """A short code as it is compared: however it was typed. Empty when it cannot be one."""
+    code = "".join(char for char in typed[:40].upper() if char.isalnum())
+    return code if len(code) == CODE_LENGTH and set(code) <= set(CODE_LETTERS) else ""
+
+
+def shown_code(code: str) -> str:
+    """A short code as it is read: `BCDF-GHJK`."""
+    return f"{code[:4]}-{code[4:]}"
+
+
+def device_name(said: str | None) -> str:
+    """What a device calls itself, made fit to be shown. It is a claim and nothing more."""
+    name = "".join(char for char in (said or "")[:200] if char.isprintable())
+    return redact(name).strip()[:80] or "unnamed"
 
 
 def is_over(*, created_at: datetime, seen_at: datetime, ended_at: datetime | None, now: datetime) -> bool:

@@ -12,8 +12,20 @@ from govern.audit import service as audit
 from govern.core.crypto import Place, Secret, looks_like_token, new_token
 from govern.core.errors import Conflict, Gone, NotAllowed
 from govern.core.uow import UnitOfWork
-from govern.identity import rules
-from govern.identity.models import ApiToken, Request, Session, SetupLink, SignIn, SpentLogoutToken, Standing
+from govern.identity import devices, rules
+from govern.identity.models import (
+    ApiToken,
+    CodeGuess,
+    Device,
+    DeviceCode,
+    DeviceToken,
+    Request,
+    Session,
+    SetupLink,
+    SignIn,
+    SpentLogoutToken,
+    Standing,
+)
 from govern.identity.permissions import Role
 from govern.identity.queries import SESSION_PREFIX, id_token_place
 from govern.identity.rules import ProvenIdentity, SignInPolicy
@@ -149,7 +161,10 @@ def end_by_provider(
 
 
 def end_everything(uow: UnitOfWork, person_id: str) -> dict[str, int]:
-    """End all sessions of the person, and all tokens that act for them or that they made. Part of containing somebody."""
+    """End all sessions and devices of the person, and all tokens that act for them or that they made.
+
+    Part of containing somebody. Returns how many of each.
+    """
     sessions = _end(uow, Session.person_id == person_id, "contained")
     theirs = sa.or_(ApiToken.person_id == person_id, ApiToken.maker_id == person_id)
     made = sa.select(ApiToken.id).where(theirs)
@@ -159,10 +174,13 @@ def end_everything(uow: UnitOfWork, person_id: str) -> dict[str, int]:
         .values(revoked_at=uow.now, revoked_by=uow.actor.id)
         .execution_options(synchronize_session=False)
     )
+    ended_devices = devices.end_all(uow, person_id)
     email = uow.session.get_one(Person, person_id).email
     uow.session.execute(sa.update(SetupLink).where(SetupLink.email == email, SetupLink.used_at.is_(None)).values(used_at=uow.now))
-    counts = {"sessions": sessions, "tokens": int(ended.rowcount)}  # type: ignore[attr-defined]
-    audit.record(uow, "person.access_ended", ("people", person_id), sessions=counts["sessions"], tokens=counts["tokens"])
+    counts = {"sessions": sessions, "tokens": int(ended.rowcount), "devices": ended_devices}  # type: ignore[attr-defined]
+    audit.record(
+        uow, "person.access_ended", ("people", person_id), sessions=sessions, tokens=counts["tokens"], devices=ended_devices
+    )
     return counts
 
 
@@ -243,11 +261,24 @@ def use_setup_link(uow: UnitOfWork, value: str, *, agent: str | None = None, rep
 def forget_old(
     uow: UnitOfWork, *, sessions_after: timedelta = timedelta(days=90), requests_after: timedelta = timedelta(hours=72)
 ) -> dict[str, int]:
-    """Delete what nobody needs any more: sessions long over, sign-ins and links that ran out, answered requests."""
+    """Delete what nobody needs any more: sessions and devices long over, sign-ins that ran out, answered requests.
+
+    A spent refresh token stays as long as its device, so that a copy of it is noticed.
+    """
+    over = sa.or_(Device.expires_at < uow.now - sessions_after, Device.ended_at < uow.now - sessions_after)
     old = {
         "sessions": sa.delete(Session).where(Session.created_at < uow.now - sessions_after),
         "sign_ins": sa.delete(SignIn).where(SignIn.expires_at < uow.now),
         "logout_tokens": sa.delete(SpentLogoutToken).where(SpentLogoutToken.expires_at < uow.now),
         "requests": sa.delete(Request).where(Request.created_at < uow.now - requests_after),
+        "device_codes": sa.delete(DeviceCode).where(DeviceCode.expires_at < uow.now - timedelta(hours=1)),
+        "code_guesses": sa.delete(CodeGuess).where(CodeGuess.at < uow.now - rules.GUESSES_WITHIN),
+        "device_tokens": sa.delete(DeviceToken).where(
+            sa.or_(
+                sa.and_(DeviceToken.refreshes.is_(False), DeviceToken.expires_at < uow.now),
+                DeviceToken.device_id.in_(sa.select(Device.id).where(over)),
+            )
+        ),
+        "devices": sa.delete(Device).where(over),
     }
     return {name: int(uow.session.execute(statement).rowcount) for name, statement in old.items()}  # type: ignore[attr-defined]
