@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
+from govern.budgets import queries as budgets
+from govern.budgets.models import Scope
+from govern.core.clock import utcnow
 from govern.keys import queries as keys
 from govern.members import queries as members
 from govern.projects import queries as projects
+from govern.usage.queries import Only
 from govern.web.access import current_person, govern, reads, requires
+from govern.web.pages import ranges, spend
 
 blueprint = Blueprint("me_page", __name__, url_prefix="/me")
 
@@ -20,8 +25,13 @@ def index() -> str:
     held = keys.find_keys(reads(), person_id=person.id, limit=100)
     member = members.find_member(reads(), person.id)
     seat = member if member and member.vanished_at is None else None
+    days = ranges.preset("month", utcnow().date())
+    watched = budgets.find_budgets(reads(), scope=Scope.PERSON, scope_id=person.id)
     return render_template(
         "me/index.html",
+        days=days,
+        whole=spend.total(reads(), days, Only(person_id=person.id)),
+        budgets=budgets.standings(reads(), watched, utcnow()),
         person=person,
         seat=seat,
         places=projects.places_of(reads(), seat.remote_id) if seat else [],

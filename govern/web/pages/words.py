@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from govern.budgets.models import DeliveryState
 from govern.jobs.models import RunState
 from govern.keys.models import KeyState
 from govern.members.models import InviteState
@@ -68,12 +69,18 @@ _RUNS: Final[Mapping[StrEnum, Word]] = {
     RunState.DONE: Word("done", "success", "It ended well."),
     RunState.FAILED: Word("failed", "danger", "It did not end well; the next run tries again."),
 }
+_DELIVERIES: Final[Mapping[StrEnum, Word]] = {
+    DeliveryState.PENDING: Word("being sent", "info", "Owed, perhaps after attempts that failed."),
+    DeliveryState.SENT: Word("sent", "success", "The other side took it."),
+    DeliveryState.FAILED: Word("given up", "danger", "It was not taken, and is not tried again by itself."),
+}
 _ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
     KeyState: _KEYS,
     InviteState: _INVITES,
     PersonState: _PEOPLE,
     OffboardingState: _REMOVALS,
     RunState: _RUNS,
+    DeliveryState: _DELIVERIES,
 }
 
 JOBS: Final[Mapping[str, str]] = {

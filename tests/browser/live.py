@@ -1,0 +1,146 @@
+"""The whole service on loopback for a browser: web door, worker, the fake organization and the demo provider."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+
+from govern.bootstrap import Govern, build
+from govern.budgets import service as budgets
+from govern.core import migrations, sealing
+from govern.core.crypto import Secret
+from govern.core.db import make_engine
+from govern.core.uow import Actor, ActorKind
+from govern.fakes.oidc import Client, DemoProvider, Person
+from govern.fakes.openai import FakeOpenAI, WorldSpec
+from govern.fakes.server import serve
+from govern.jobs import service as jobs
+from govern.settings import OIDC, OpenAI, Sealing, Settings, Web
+from govern.web.app import create_app
+from govern.worker.runner import drain
+from tests.conftest import SEALING_KEYS
+from tests.given import World
+
+SETUP = Actor(ActorKind.CLI, "setup", "setup")
+PEOPLE = (
+    Person("ada@acme.example", "Ada Admin", ["admins"]),
+    Person("eve@acme.example", "Eve Employee", ["staff"]),
+    Person("ola@acme.example", "Ola Auditor", ["auditors"]),
+    Person("max@acme.example", "Max Manager", ["managers"]),
+)
+
+
+@dataclass
+class Live:
+    """A running service. `world` brings things about; `issuer` signs people in."""
+
+    url: str
+    issuer: str
+    openai_url: str
+    govern: Govern
+    world: World
+    openai: FakeOpenAI
+
+
+@contextmanager
+def live(folder: Path, spec: WorldSpec) -> Iterator[Live]:
+    """Serve until the block ends. The directory is synced; usage and costs are not."""
+    database = f"sqlite:///{folder / 'govern.db'}"
+    engine = make_engine(database)
+    migrations.upgrade(engine)
+    engine.dispose()
+    openai = FakeOpenAI(spec, propagation_seconds=0)
+    provider = DemoProvider("http://127.0.0.1:1", people=PEOPLE)
+    with ExitStack() as stack:
+        at_openai = stack.enter_context(serve(openai.app))
+        at_provider = stack.enter_context(serve(provider.app))
+        provider.issuer = at_provider.url
+        # The address has to be known before the app is made, and the app before it is served.
+        gate = _Gate()
+        at_web = stack.enter_context(serve(gate))
+        settings = Settings(
+            mode="test",
+            database={"url": database},
+            sealing=Sealing(keys=Secret(SEALING_KEYS)),
+            openai=OpenAI(admin_key=Secret(openai.admin_key), base_url=f"{at_openai.url}/v1"),
+            web=Web(url=at_web.url, wait_seconds=3),
+            oidc=OIDC(
+                issuer=at_provider.url, name="Acme sign-in", client_secret=Secret("not real"), admin_values=("admins",),
+                manager_values=("managers",), auditor_values=("auditors",), allowed_domains=("acme.example",),
+            ),
+        )  # fmt: skip
+        provider.register(
+            Client("govern", "not real", [f"{at_web.url}/auth/callback"], [f"{at_web.url}/auth/signed-out"])
+        )
+        govern = build(settings, outside=True, transport=httpx.WSGITransport(app=openai.app))
+        stack.callback(govern.close)
+        with govern.unit_of_work(SETUP) as uow:
+            sealing.note_ring(uow)
+        gate.app = create_app(govern)
+        world = World(govern, openai).synced()
+        stack.enter_context(_working(govern))
+        yield Live(at_web.url, at_provider.url, at_openai.url, govern, world, openai)
+
+
+class _Gate:
+    app = None
+
+    def __call__(self, environ, start_response):  # type: ignore[no-untyped-def]
+        return self.app(environ, start_response)
+
+
+@contextmanager
+def _working(govern: Govern) -> Iterator[None]:
+    """A worker beside the door."""
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.wait(0.1):
+            drain(govern)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(20)
+
+
+def with_money(live: Live, timeout: float = 120) -> None:
+    """Run the syncs, so that there is spend to look at, with budgets over it."""
+    for job in ("usage.sync", "costs.sync"):
+        run(live, job, timeout)
+    project = live.world.project()
+    with live.govern.unit_of_work(SETUP) as uow:
+        budgets.create_budget(
+            uow, name="Everything", scope="organization", monthly_usd=Decimal("4000"), thresholds=[50, 80, 100]
+        )
+        budgets.create_budget(
+            uow, name=f"{project.name} monthly", scope="project", scope_id=project.id, monthly_usd=Decimal("20"), thresholds=[80]
+        )
+    run(live, "budgets.evaluate", timeout)
+
+
+def run(live: Live, job: str, timeout: float = 60) -> None:
+    """Ask for a job and wait for its end."""
+    with live.govern.unit_of_work(SETUP) as uow:
+        run_id = jobs.request_run(uow, job).id
+    until = time.monotonic() + timeout
+    from govern.jobs import queries
+
+    while time.monotonic() < until:
+        with live.govern.unit_of_work.reading() as session:
+            found = queries.get_run(session, run_id)
+            if found.state.value in ("done", "failed"):
+                assert found.state.value == "done", found.problem
+                return
+        time.sleep(0.1)
+    raise TimeoutError(job)
