@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar
 
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -51,5 +52,7 @@ def insert_new(session: Session, table: type[Base], rows: Sequence[Mapping[str, 
 def insert_one(session: Session, table: type[Base], row: Mapping[str, Any]) -> bool:
     """Insert the row unless its unique key is there already. Whether it was inserted."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    done = session.execute(insert(table).values(**row).on_conflict_do_nothing())
-    return bool(done.rowcount == 1)  # type: ignore[attr-defined]
+    # What is returned tells, on both databases; a row count does not.
+    keys = sa.inspect(table).primary_key
+    done = session.execute(insert(table).values(**row).on_conflict_do_nothing().returning(*keys))
+    return done.first() is not None

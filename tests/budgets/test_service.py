@@ -1,0 +1,263 @@
+"""Budgets by command, and crossings that alert once: repeated, at the same time, late, corrected, raised."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from govern.audit.models import AuditEvent
+from govern.budgets import queries, service
+from govern.budgets.models import Alert
+from govern.core import outbox
+from govern.core.clock import utcnow
+from govern.core.errors import Conflict, InvalidInput, NotFound
+from govern.core.outbox import Effect
+from govern.usage.sync import run_costs
+from tests.budgets.conftest import Money
+from tests.given import ADMIN, EVE
+from tests.usage.reported import billed
+
+HUNDRED = Decimal(100)
+
+
+def alerts(money: Money) -> list[tuple[str, int, bool]]:
+    """(window, threshold, speaks) of every alert, in order."""
+    with money.govern.unit_of_work.reading() as session:
+        rows = session.scalars(sa.select(Alert).order_by(Alert.window, Alert.generation, Alert.threshold))
+        return [(row.window, row.threshold, not row.superseded) for row in rows]
+
+
+def announced(money: Money) -> int:
+    with money.govern.unit_of_work.reading() as session:
+        return session.scalar(sa.select(sa.func.count()).select_from(Effect).where(Effect.kind == "alert.announce")) or 0
+
+
+def audited(money: Money, prefix: str) -> list[str]:
+    with money.govern.unit_of_work.reading() as session:
+        actions = session.scalars(sa.select(AuditEvent.action).order_by(AuditEvent.seq))
+        return [action for action in actions if action.startswith(prefix)]
+
+
+class TestCommands:
+    def test_every_command_is_audited(self, money: Money) -> None:
+        budget = money.budget(HUNDRED, [80])
+        with money.govern.unit_of_work(ADMIN) as uow:
+            service.change_budget(uow, budget.id, name="Search team", monthly_usd=Decimal("120.5"), notify=["a@acme.example"])
+            service.retire_budget(uow, budget.id, reason="no longer needed")
+        with money.govern.unit_of_work(ADMIN) as uow:
+            service.retire_budget(uow, budget.id)
+        assert audited(money, "budget.") == ["budget.created", "budget.changed", "budget.retired"]
+
+    def test_a_change_without_a_difference_is_none(self, money: Money) -> None:
+        budget = money.budget(HUNDRED, [80])
+        with money.govern.unit_of_work(ADMIN) as uow:
+            service.change_budget(uow, budget.id, monthly_usd=Decimal("100.00"), thresholds=[80], zone="UTC")
+        assert audited(money, "budget.") == ["budget.created"]
+
+    def test_a_retired_budget_is_not_changed_and_not_watched(self, money: Money) -> None:
+        budget = money.budget(HUNDRED, [80])
+        with money.govern.unit_of_work(ADMIN) as uow:
+            service.retire_budget(uow, budget.id)
+        with money.govern.unit_of_work(ADMIN) as uow, pytest.raises(Conflict):
+            service.change_budget(uow, budget.id, name="x")
+        money.bills(90)
+        assert money.evaluate() == {"budgets": 0, "alerts": 0, "withdrawn": 0}
+
+    @pytest.mark.parametrize(
+        ("facts", "error"),
+        [
+            ({"scope": "galaxy"}, InvalidInput),
+            ({"scope": "organization", "scope_id": "prj_1"}, InvalidInput),
+            ({"scope": "project", "scope_id": None}, InvalidInput),
+            ({"scope": "project", "scope_id": "prj_nobody"}, NotFound),
+            ({"scope": "person", "scope_id": "per_nobody"}, NotFound),
+        ],
+    )
+    def test_a_scope_must_exist(self, money: Money, facts: dict[str, Any], error: type[Exception]) -> None:
+        with pytest.raises(error):
+            money.budget(HUNDRED, [80], **facts)
+        with money.govern.unit_of_work.reading() as session:
+            assert queries.find_budgets(session) == []
+
+    def test_unknown_budgets_are_not_found(self, money: Money) -> None:
+        with money.govern.unit_of_work(ADMIN) as uow, pytest.raises(NotFound):
+            service.retire_budget(uow, "bud_nobody")
+
+
+class TestCrossing:
+    def test_a_threshold_alerts_once_however_often_it_is_looked_at(self, money: Money) -> None:
+        money.budget(HUNDRED, [80])
+        money.bills("79.99")
+        assert money.evaluate()["alerts"] == 0
+        money.bills(85)
+        assert money.evaluate()["alerts"] == 1
+        for spent in (85, 86, 99):
+            money.bills(spent)
+            assert money.evaluate() == {"budgets": 1, "alerts": 0, "withdrawn": 0}
+        assert alerts(money) == [("2026-03", 80, True)]
+        assert announced(money) == 1
+
+    def test_each_threshold_speaks_when_it_is_reached(self, money: Money) -> None:
+        money.budget(HUNDRED, [50, 80, 100])
+        for spent in (55, 85, 120):
+            money.bills(spent)
+            assert money.evaluate()["alerts"] == 1
+        assert alerts(money) == [("2026-03", 50, True), ("2026-03", 80, True), ("2026-03", 100, True)]
+
+    def test_a_leap_over_several_is_told_once_by_the_highest(self, money: Money) -> None:
+        money.budget(HUNDRED, [50, 80, 100])
+        money.bills(85)
+        assert money.evaluate()["alerts"] == 2
+        assert alerts(money) == [("2026-03", 50, False), ("2026-03", 80, True)]
+        assert announced(money) == 1
+
+    def test_a_new_month_begins_anew(self, money: Money) -> None:
+        money.budget(HUNDRED, [80])
+        money.bills(85)
+        money.evaluate()
+        money.clock.move_to("2026-04-10T12:00:00")
+        assert money.evaluate()["alerts"] == 0
+        money.bills(90, on="2026-04-09")
+        money.evaluate()
+        assert alerts(money) == [("2026-03", 80, True), ("2026-04", 80, True)]
+
+    def test_all_scopes_are_watched(self, money: Money) -> None:
+        eve = money.world.person(EVE)
+        api_key, _ = money.world.openai.make_personal_key(EVE, "Search")
+        money.world.synced()
+        money.budget(HUNDRED, [80], name="all", scope="organization", scope_id=None)
+        money.budget(HUNDRED, [80], name="eve", scope="person", scope_id=eve.id)
+        money.budget(HUNDRED, [80], name="search")
+        money.bills(85, key=api_key)
+        assert money.evaluate() == {"budgets": 3, "alerts": 3, "withdrawn": 0}
+        with money.govern.unit_of_work.reading() as session:
+            labels = {alert.label for alert in queries.find_alerts(session)}
+        assert labels == {"The organization", eve.name, "Search"}
+
+    def test_somebody_elses_spend_does_not_count(self, money: Money) -> None:
+        money.budget(HUNDRED, [80])
+        money.source.cost_rows = [billed("2026-03-09", "500", project="proj_other", key=None)]
+        run_costs(money.govern.unit_of_work, money.source, trailing_days=3, backfill_days=9)
+        assert money.evaluate()["alerts"] == 0
+
+    def test_days_of_another_month_do_not_count(self, money: Money) -> None:
+        money.budget(HUNDRED, [80], zone="Pacific/Kiritimati")
+        money.bills(85, on="2026-02-28")  # its noon is in March there
+        assert money.evaluate()["alerts"] == 1
+        assert alerts(money) == [("2026-03", 80, True)]
+
+    def test_an_evaluation_without_news_takes_no_lock(self, money: Money) -> None:
+        money.budget(HUNDRED, [80])
+        money.bills(85)
+        money.evaluate()
+        with money.govern.unit_of_work(ADMIN) as uow:
+            uow.session.execute(sa.update(Alert).values(label="held"))
+            assert money.evaluate()["alerts"] == 0
+
+    def test_evaluations_at_the_same_time_raise_one_alert(self, money: Money) -> None:
+        money.budget(HUNDRED, [50, 80])
+        money.budget(HUNDRED, [80], name="all", scope="organization", scope_id=None)
+        money.bills(85)
+        start, failures, raised = threading.Barrier(4), [], []
+
+        def evaluate() -> None:
+            try:
+                start.wait()
+                with money.govern.unit_of_work(ADMIN) as uow:
+                    raised.append(service.evaluate(uow)["alerts"])
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=evaluate) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert sum(raised) == 3
+        assert len(alerts(money)) == 3
+        assert announced(money) == 2
+
+
+class TestLateAndCorrected:
+    def test_late_data_for_the_month_before_says_so(self, money: Money) -> None:
+        money.budget(HUNDRED, [80])
+        money.clock.move_to("2026-04-02T12:00:00")
+        money.bills(85, on="2026-03-31")
+        assert money.evaluate()["alerts"] == 1
+        with money.govern.unit_of_work.reading() as session:
+            (alert,) = queries.find_alerts(session)
+        assert (alert.window, alert.late) == ("2026-03", True)
+
+    def test_a_month_that_was_over_before_the_budget_was_made_is_left_alone(self, money: Money) -> None:
+        money.bills(85, on="2026-02-20")
+        money.budget(HUNDRED, [80])
+        assert money.evaluate()["alerts"] == 0
+
+    def test_a_correction_withdraws_once_and_never_alerts_again(self, money: Money) -> None:
+        money.budget(HUNDRED, [80])
+        money.bills(85)
+        money.evaluate()
+        money.bills(70)
+        assert money.evaluate() == {"budgets": 1, "alerts": 0, "withdrawn": 1}
+        assert money.evaluate()["withdrawn"] == 0
+        money.bills(95)
+        assert money.evaluate() == {"budgets": 1, "alerts": 0, "withdrawn": 0}
+        assert len(alerts(money)) == 1
+        assert announced(money) == 2  # the alert and the note
+        assert audited(money, "alert.") == ["alert.raised", "alert.withdrawn"]
+
+    def test_a_raised_limit_is_no_correction_and_may_alert_again(self, money: Money) -> None:
+        budget = money.budget(HUNDRED, [80])
+        money.bills(85)
+        money.evaluate()
+        with money.govern.unit_of_work(ADMIN) as uow:
+            service.change_budget(uow, budget.id, monthly_usd=Decimal(200))
+        assert money.evaluate() == {"budgets": 1, "alerts": 0, "withdrawn": 0}
+        money.bills(170)
+        assert money.evaluate()["alerts"] == 1
+        assert len(alerts(money)) == 2
+
+
+def test_how_budgets_stand(money: Money) -> None:
+    money.budget(HUNDRED, [80])
+    money.bills("42.5")
+    with money.govern.unit_of_work.reading() as session:
+        (standing,) = queries.standings(session, queries.find_budgets(session), utcnow())
+    assert (standing.label, standing.percent, standing.left, standing.window.key) == ("Search", 42, Decimal("57.5"), "2026-03")
+    assert standing.spent.billed == Decimal("42.5")
+
+
+def test_lists_go_page_by_page_newest_first(money: Money) -> None:
+    made = []
+    for number in range(5):
+        money.clock.tick(timedelta(seconds=1))
+        made.append(money.budget(HUNDRED, [80], name=f"b{number}").id)
+    with money.govern.unit_of_work.reading() as session:
+        first = queries.find_budgets(session, limit=3)
+        rest = queries.find_budgets(session, limit=3, after=first[-1].id)
+        assert [budget.id for budget in (*first, *rest)] == made[::-1]
+        assert queries.find_budgets(session, scope_ids=["prj_other"]) == []
+
+
+def test_an_alert_is_announced_in_the_same_transaction(money: Money) -> None:
+    budget = money.budget(HUNDRED, [80])
+    money.bills(85)
+
+    def evaluate_and_fail() -> None:
+        with money.govern.unit_of_work(ADMIN) as uow:
+            assert service.evaluate(uow, [budget.id])["alerts"] == 1
+            raise Conflict("something else in this transaction")
+
+    with pytest.raises(Conflict):
+        evaluate_and_fail()
+    assert (alerts(money), announced(money)) == ([], 0)
+    money.evaluate()
+    with money.govern.unit_of_work.reading() as session:
+        (alert,) = queries.find_alerts(session)
+        assert outbox.open_effect(session, "alert.announce", alert.id) is not None
