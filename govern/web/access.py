@@ -100,6 +100,7 @@ def guard() -> None:
     access = access_of(current_app, request.url_rule.endpoint, request.method)
     if access is None:
         raise NotAllowed("This address declares nobody who may call it.")  # pragma: no cover - the app would not have started
+    _refuse_what_is_no_text()
     if is_api():
         _refuse_token_in_address()
         g.principal = _principal_of_bearer() if access.permission else None
@@ -179,6 +180,15 @@ def _principal_of_cookie() -> Principal | None:
 def release_reads() -> None:
     """Give the read connection back before writing: two connections for one request can starve a small pool."""
     current_app.extensions["reads"].session.remove()
+
+
+def _refuse_what_is_no_text() -> None:
+    """A NUL in a text is an error of PostgreSQL; no honest address or form has one."""
+    values = [request.path, *(value for _, value in request.args.items(multi=True))]
+    if not is_api() and request.method not in _SAFE:
+        values += [value for _, value in request.form.items(multi=True)]
+    if any("\x00" in value for value in values):
+        raise InvalidInput("The request holds a NUL character.")
 
 
 def _refuse_token_in_address() -> None:

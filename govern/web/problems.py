@@ -184,4 +184,9 @@ def _bug(error: Exception) -> Response:
         trace=redact("".join(traceback.format_exception(error))),
     )
     sentence = "Something went wrong on our side. It was logged; name the request id when you ask about it."
-    return problem(500, "internal", sentence) if is_api() else page(500, sentence)
+    if is_api():
+        return problem(500, "internal", sentence)
+    try:
+        return page(500, sentence)
+    except Exception:  # the page itself may be what is broken, and then nothing else would answer
+        return make_response(f"{sentence} Request id: {g.get('request_id')}", 500, {"Content-Type": "text/plain; charset=utf-8"})
