@@ -14,7 +14,8 @@ from govern.core.crypto import Secret
 from govern.fakes.openai import FakeOpenAI, WorldSpec
 from govern.openai.client import OpenAIClient, make_client
 
-BEGIN = datetime(2026, 3, 10, 12, tzinfo=UTC)
+BEGIN = datetime(2025, 3, 11, 12, tzinfo=UTC)
+"""A Tuesday that is long past on every machine: whole weeks of it can be asked for without freezing the clock."""
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -98,28 +99,30 @@ def test_a_refusal_holds_up_also_those_who_already_wait(ticker: Ticker) -> None:
 
 
 def test_a_person_is_delayed_by_background_by_no_more_than_one_call() -> None:
-    """With real threads: eight that sync without pause, and a person who comes by now and then, at ten calls a second."""
-    pacing, stop, background = Pacing(requests_per_minute=600, burst=4), threading.Event(), [0]
+    """With real threads: eight that sync without pause, and a person who comes by now and then, at two calls a second."""
+    pacing, stop, background = Pacing(requests_per_minute=120, burst=4), threading.Event(), [0]
 
     def sync() -> None:
-        while not stop.is_set():
-            pacing.accepted(pacing.acquire(FAMILY, Lane.BACKGROUND, 60))
-            background[0] += 1
+        with suppress(Unavailable):  # at the end
+            while not stop.is_set():
+                pacing.accepted(pacing.acquire(FAMILY, Lane.BACKGROUND, 60))
+                background[0] += 1
 
     threads = [threading.Thread(target=sync) for _ in range(8)]
     for thread in threads:
         thread.start()
     delays = []
-    for _ in range(6):
-        time.sleep(0.25)
+    for _ in range(3):
+        time.sleep(0.7)
         began = time.monotonic()
         pacing.accepted(pacing.acquire(FAMILY, Lane.INTERACTIVE, 60))
         delays.append(time.monotonic() - began)
     stop.set()
-    pacing_threads = [thread.join(10) for thread in threads]
-    assert pacing_threads
-    assert max(delays) < 0.1
-    assert background[0] >= 5  # and background was not starved either
+    pacing.close()
+    for thread in threads:
+        thread.join(10)
+    assert max(delays) < 0.5
+    assert background[0] >= 3  # nor was background starved
 
 
 def test_threads_together_keep_the_rate() -> None:

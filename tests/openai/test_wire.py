@@ -123,7 +123,7 @@ def drip(data: bytes) -> Talk:
     [
         drip(OK + b"X: " + b"x" * 1000),  # headers, one byte at a time
         drip(OK + b"Content-Length: 1000\r\n\r\n" + b" " * 1000),  # the body likewise
-        lambda connection, _: time.sleep(3),  # nothing at all
+        lambda connection, _: connection.recv(1),  # nothing at all, until the client hangs up
     ],
     ids=["headers drip", "body drips", "silence"],
 )
@@ -132,11 +132,11 @@ def test_an_exchange_ends_at_its_deadline_however_the_server_dawdles(talk: Talk)
         began = time.monotonic()
         with pytest.raises(Unavailable):
             client.create(USERS, {})
-        assert time.monotonic() - began < 0.9
+        assert time.monotonic() - began < 2  # the drops would go on for a minute
 
 
 def test_a_packed_endless_body_is_cut() -> None:
-    bomb = gzip.compress(b"[" + b" " * (256 * 2**20))
+    bomb = gzip.compress(b"[" + b" " * (32 * 2**20))
     head = OK + b"Content-Encoding: gzip\r\n"
     with (
         server_that(answering(bomb, head)) as (address, _),
