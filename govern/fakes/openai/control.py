@@ -82,7 +82,7 @@ class Control:
             ("POST", "authenticates"): lambda b, _r: {"authenticates": fake.oracle().authenticates(**b)},
             ("GET", "oracle"): lambda _b, r: self._oracle(r.args.get("only")),
             ("GET", "requests"): lambda _b, r: {
-                "requests": [asdict(line) for line in fake.oracle().requests[int(r.args.get("since", 0)) :]]
+                "requests": [line._asdict() for line in fake.oracle().requests[int(r.args.get("since", 0)) :]]
             },
         }
 
