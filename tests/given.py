@@ -13,12 +13,15 @@ from sqlalchemy.orm import undefer
 from govern.audit.models import AuditEvent
 from govern.audit.service import verify
 from govern.bootstrap import Govern
+from govern.core import outbox
 from govern.core.clock import utcnow
 from govern.core.crypto import Place
 from govern.core.db import Base
-from govern.core.outbox import Effect, EffectState
+from govern.core.lanes import Lane
+from govern.core.outbox import Claim, Effect, EffectState
 from govern.core.uow import Actor, ActorKind
 from govern.fakes.openai import FakeOpenAI
+from govern.fakes.openai.oracle import KeyRow
 from govern.keys import queries as key_queries
 from govern.keys import service as keys
 from govern.keys.models import Key, KeyVersion
@@ -157,6 +160,11 @@ class World:
         """What OpenAI was asked, as `DELETE /v1/…`, oldest first."""
         return [f"{call.method} {call.path}" for call in self.openai.oracle().requests if call.method.startswith(method)]
 
+    def native_keys(self) -> list[KeyRow]:
+        """The keys that live at OpenAI."""
+        oracle = self.openai.oracle()
+        return oracle.keys()
+
     def our_accounts(self) -> list[str]:
         """The ids of the service accounts at OpenAI that carry our prefix."""
         return [account.id for account in self.openai.oracle().service_accounts() if account.name.startswith("govern:")]
@@ -165,3 +173,11 @@ class World:
         """Whether the audit log's chain is sound."""
         with self.govern.unit_of_work.reading() as session:
             return verify(session, self.govern.box).problem is None
+
+
+def claimed(world: World, kind: str) -> Claim:
+    """A claim on the one effect of this kind that is due, as a worker has that stops right then."""
+    with world.govern.unit_of_work(ADMIN) as uow:
+        claim = outbox.claim_next(uow, (Lane.INTERACTIVE, Lane.BACKGROUND), (kind,))
+    assert claim is not None
+    return claim

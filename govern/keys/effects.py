@@ -137,9 +137,13 @@ class Revoke:
         if strays and self._accounts(native):
             return True
         gone = strays | {native.service_account_id}
-        return any(
-            key.id == native.key_id or key.owner_id in gone for key in self.directory.keys(native.project_id) if key.owner_id
-        )
+        keys = self.directory.keys(native.project_id)
+        listed = any(key.id == native.key_id or (key.owner_id is not None and key.owner_id in gone) for key in keys)
+        return listed and not self._is_archived(native.project_id)
+
+    def _is_archived(self, project_id: str) -> bool:
+        """An archived project may go on listing its keys, but they are dead, and it never comes back."""
+        return any(project.id == project_id and project.archived_at is not None for project in self.directory.projects())
 
     def _accounts(self, native: _Native) -> set[str]:
         listed = self.directory.service_accounts(native.project_id)
