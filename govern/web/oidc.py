@@ -206,8 +206,14 @@ class Provider:
             )
             if not isinstance(token.get("id_token"), str):
                 raise Refused("The identity provider sent no ID token; the scope “openid” asks for one.")
+            # With a class of our own Authlib does not hand over the access token, and `at_hash` would go unchecked.
+            given_with = {"access_token": token.get("access_token")}
+
+            def read(payload: Any, header: Any, options: Any, params: dict[str, Any]) -> _IDToken:
+                return _IDToken(payload, header, options, params | given_with)
+
             claims = self._client.parse_id_token(
-                token, nonce=nonce, claims_options=self._expected(metadata), claims_cls=_IDToken, leeway=LEEWAY
+                token, nonce=nonce, claims_options=self._expected(metadata), claims_cls=read, leeway=LEEWAY
             )
             claims = self._completed(dict(claims), token, metadata)
         except OAuthError as error:
