@@ -6,7 +6,7 @@ admin key, so the web process, which the world can reach, cannot leak it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import httpx
@@ -41,6 +41,7 @@ class Outside:
     issuer: KeyIssuer
     usage: UsageSource
     effects: Mapping[str, Handler]
+    close: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ class Govern:
         return self.outside
 
     def close(self) -> None:
+        """Close the connections to OpenAI and to the database."""
+        if self.outside is not None:
+            self.outside.close()
         self.engine.dispose()
 
 
@@ -79,7 +83,9 @@ def build(
 
 def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.BaseTransport | None) -> Outside:
     if settings.openai.admin_key is None:
-        raise InvalidInput("The worker needs the organization's admin key: set GOVERN_OPENAI_ADMIN_KEY_FILE (see docs/connect.md).")
+        raise InvalidInput(
+            "The worker needs the organization's admin key: set GOVERN_OPENAI_ADMIN_KEY_FILE (see docs/connect.md)."
+        )
     client = make_client(
         base_url=settings.openai.base_url, admin_key=settings.openai.admin_key, transport=transport, unit_of_work=unit_of_work,
         requests_per_minute=settings.openai.requests_per_minute, burst=settings.openai.burst, generation=settings.openai.generation,
@@ -95,7 +101,7 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
         "alert.announce": Announce(unit_of_work, routes),
         "alert.deliver": Deliver(unit_of_work, make_notifiers(settings), routes),
     }
-    return Outside(directory, issuer, usage, effects)
+    return Outside(directory, issuer, usage, effects, client.close)
 
 
 def make_notifiers(settings: Settings) -> dict[Channel, Notifier]:

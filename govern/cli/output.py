@@ -1,4 +1,4 @@
-"""Tables for people, JSON for programs."""
+"""Tables for people, JSON for programs: money as text with all its digits, times in UTC."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def _plain(value: object) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal):
-        return format(value, "f")
+        whole, _, rest = format(value, "f").partition(".")
+        return f"{whole}.{rest.rstrip('0').ljust(2, '0')}"
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Mapping):

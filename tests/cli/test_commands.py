@@ -1,0 +1,166 @@
+"""What an administrator does on the host: with a table for people, JSON for programs, and the outcome awaited."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from govern.core.clock import utcnow
+from govern.fakes.openai import FakeOpenAI
+from govern.identity import queries as identity
+from govern.settings import load_settings
+from tests.cli.conftest import Govern
+from tests.given import EVE, World
+
+
+@pytest.fixture
+def project(world: World, command: Govern) -> str:
+    """The organization is known; the name of a project that may hold keys."""
+    assert command("sync directory").code == 0
+    return world.project().name
+
+
+def test_the_database_is_upgraded_and_checked(command: Govern, host: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    host.setenv("GOVERN_DATABASE_URL", f"sqlite:///{tmp_path}/deep/below/govern.db")
+    assert command("db check").code == 4
+    assert "from empty to" in command("db upgrade").out
+    again = command("db upgrade")
+    assert (again.code, "The database is at" in again.out) == (0, True)
+    assert command("db check").code == 0
+
+
+def test_a_new_sealing_key_is_private_usable_and_never_overwritten(
+    command: Govern, host: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "keys" / "sealing.key"
+    assert command(f"init --new-sealing-key {file}").code == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    host.delenv("GOVERN_SEALING_KEYS")
+    host.setenv("GOVERN_SEALING_KEYS_FILE", str(file))
+    assert len(load_settings().sealing.ring()) == 1
+    before = file.read_text()
+    again = command(f"init --new-sealing-key {file}")
+    assert again.code == 4
+    assert file.read_text() == before
+    assert before.strip() not in again.out + again.err
+
+
+def test_the_first_administrator_gets_a_link(command: Govern, host: pytest.MonkeyPatch) -> None:
+    answer = command("init --admin ada@acme.example")
+    assert answer.code == 0
+    assert answer.out.startswith("http://127.0.0.1:8000/auth/setup/")
+    assert command("audit list --json --action setup_link.").json["items"][0]["action"] == "setup_link.created"
+    assert command("init").code == 2
+    host.setenv("GOVERN_OIDC_ISSUER", "https://login.example.com")
+    refused = command("init --admin ada@acme.example")
+    assert refused.code == 4
+    assert "--again" in refused.err
+    assert command("init --admin ada@acme.example --again").code == 0
+
+
+def test_sync_pulls_and_reports(command: Govern) -> None:
+    answer = command("sync --json")
+    assert answer.code == 0
+    assert [row["job"] for row in answer.json["items"]] == ["directory.sync", "usage.sync", "costs.sync"]
+    assert {row["state"] for row in answer.json["items"]} == {"done"}
+    assert "ada@acme.example" in command("members list").out
+    assert command("jobs runs --json --job usage.sync").json["items"][0]["requested_by"]
+
+
+def test_a_sync_that_openai_refuses_fails_with_its_sentence(command: Govern, host: pytest.MonkeyPatch) -> None:
+    host.setenv("GOVERN_OPENAI_ADMIN_KEY", "sk-admin-this-one-is-not-known-there")
+    answer = command("sync directory")
+    assert answer.code == 1
+    assert answer.err.startswith("directory.sync failed.")
+    assert "this-one-is-not-known" not in answer.out + answer.err
+
+
+def test_a_key_from_issue_to_revoke(command: Govern, project: str, openai: FakeOpenAI) -> None:
+    issued = command(f"keys issue {EVE} --name laptop --days 30 --json", project)
+    assert issued.code == 0
+    key = issued.json
+    assert (key["state"], key["person"], key["project"]) == ("live", "Eve Employee", project)
+    assert key["id"] in command(f"keys list --person {EVE}").out
+    value = command(f"keys reveal {key['id']}").out.strip()
+    assert openai.oracle().authenticates(value)
+    assert command(f"keys reveal {key['id']}").code == 4
+    revoked = command(f"keys revoke {key['id']} --reason lost")
+    assert (revoked.code, revoked.out) == (0, f"{key['id']} is revoked, and proven absent.\n")
+    assert not openai.oracle().authenticates(value)
+    assert command("keys list --json --state revoked").json["items"][0]["id"] == key["id"]
+
+
+def test_a_policy_forbids_with_its_own_code(command: Govern, project: str, host: pytest.MonkeyPatch) -> None:
+    host.setenv("GOVERN_KEYS_MOST_PER_PERSON", "1")
+    assert command(f"keys issue {EVE} --name one", project).code == 0
+    refused = command(f"keys issue {EVE} --name two", project)
+    assert refused.code == 5
+    assert "the most per person is 1" in refused.err
+
+
+def test_a_member_is_invited_and_revoked(command: Govern, project: str, openai: FakeOpenAI) -> None:
+    invited = command("members invite nia@acme.example --json --project", f"{project}:owner")
+    assert invited.code == 0
+    assert invited.json["state"] == "pending"
+    assert [invite.email for invite in openai.oracle().invites()] == ["nia@acme.example"]
+    assert command("members resend-invite", invited.json["id"]).code == 0
+    assert command("members cancel-invite", invited.json["id"]).code == 0
+    gone = command(f"members revoke {EVE} --reason 'left the company'")
+    assert (gone.code, gone.out) == (0, f"{EVE} is removed, and proven absent.\n")
+    assert EVE not in {member.email for member in openai.oracle().members()}
+    assert command(f"members revoke {EVE} --reason again").code == 0
+
+
+def test_without_a_worker_and_without_the_key_a_promise_is_kept_later(
+    command: Govern, project: str, host: pytest.MonkeyPatch, world: World
+) -> None:
+    host.delenv("GOVERN_OPENAI_ADMIN_KEY")
+    answer = command(f"keys issue {EVE} --name later --json", project)
+    assert answer.code == 0
+    assert answer.json["state"] == "requested"
+    assert "done as soon as `govern worker` starts" in answer.err
+    assert command("sync").code == 2
+    world.drain()
+    assert command("keys list --json").json["items"][0]["state"] == "live"
+
+
+def test_budgets_are_made_listed_and_retired(command: Govern, project: str) -> None:
+    made = command("budgets create Search --usd 100.50 --at 50 --at 100 --json --project", project)
+    assert made.json["monthly_usd"] == "100.50"
+    listed = command("budgets list --json").json["items"][0]
+    assert (listed["label"], listed["thresholds"], listed["percent"]) == (project, [50, 100], 0)
+    assert command("budgets retire", made.json["id"]).code == 0
+    assert command("budgets").out == "There are no budgets yet. Make one with `govern budgets create`.\n"
+    assert command("budgets alerts").out == "No threshold was reached yet.\n"
+
+
+def test_a_token_is_shown_once_and_can_be_revoked(command: Govern, world: World) -> None:
+    answer = command("token create ci --role auditor --days 1")
+    value = answer.out.strip()
+    assert value.startswith("gov_")
+
+    with world.govern.unit_of_work.reading() as session:
+        assert identity.principal_of_token(session, world.govern.box, value, utcnow()) is not None
+    listed = command("token list --json").json["items"][0]
+    assert value not in command("token list --json").out
+    assert command("token revoke", listed["id"]).code == 0
+    with world.govern.unit_of_work.reading() as session:
+        assert identity.principal_of_token(session, world.govern.box, value, utcnow()) is None
+
+
+def test_the_audit_log_is_verified_and_a_change_is_found(command: Govern, world: World) -> None:
+    command("token create one --role auditor")
+    command("token create two --role auditor")
+    verified = command("audit verify --json")
+    assert (verified.code, verified.json["ok"], verified.json["events"]) == (0, True, 2)
+    with world.govern.engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("DROP TRIGGER audit_events_keep_update")
+        else:
+            connection.exec_driver_sql("ALTER TABLE audit_events DISABLE TRIGGER audit_events_keep")
+        connection.exec_driver_sql("UPDATE audit_events SET actor_label = 'somebody else' WHERE seq = 2")
+    broken = command("audit verify")
+    assert broken.code == 1
+    assert "Event 2 was changed" in broken.err
