@@ -26,7 +26,7 @@ from joserfc.jws import JWSRegistry
 from requests import RequestException
 
 from govern.core.crypto import Secret, redact
-from govern.core.errors import GovernError, Unavailable
+from govern.core.errors import GovernError, NotAllowed, Unavailable
 from govern.identity.permissions import Role
 from govern.identity.rules import ProvenIdentity, SignInPolicy
 from govern.settings import OIDC, Settings
@@ -45,7 +45,7 @@ LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 _FORCED_PER_MINUTE: Final = 6
 
 
-class Refused(GovernError):
+class Refused(NotAllowed):
     """What the provider sent is not believed. The sentence says what came and what was expected, never a token."""
 
     code = "sign_in_refused"
