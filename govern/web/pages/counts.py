@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import date
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -12,6 +13,7 @@ from govern.members.models import Member
 from govern.offboarding.models import Offboarding, OffboardingState
 from govern.people.models import Person, PersonState
 from govern.projects.models import Project, ProjectMember
+from govern.usage.models import SyncWindow
 
 
 def people(session: Session, person_ids: Sequence[str | None]) -> dict[str, Person]:
@@ -68,6 +70,11 @@ def seats(session: Session, remote_ids: Sequence[str]) -> dict[str, Member]:
 def versions_of(session: Session, key_id: str) -> Sequence[KeyVersion]:
     """Every version of a key, the newest first."""
     return session.scalars(sa.select(KeyVersion).where(KeyVersion.key_id == key_id).order_by(KeyVersion.number.desc())).all()
+
+
+def first_day_known(session: Session) -> date | None:
+    """The first day of which usage or costs were read."""
+    return session.scalar(sa.select(sa.func.min(SyncWindow.day)))
 
 
 def live_keys(session: Session) -> int:

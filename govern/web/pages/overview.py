@@ -9,9 +9,11 @@ from flask import Blueprint, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from govern.audit import queries as audit
+from govern.audit.models import AuditEvent
 from govern.budgets import queries as budget_queries
 from govern.budgets.models import Alert
 from govern.core.clock import utcnow
+from govern.core.uow import ActorKind
 from govern.identity.permissions import Reach
 from govern.jobs import queries as jobs
 from govern.members import queries as members
@@ -21,7 +23,7 @@ from govern.usage.names import By
 from govern.usage.queries import Figure, Only
 from govern.web.access import current_principal, govern, reads, requires
 from govern.web.api import scope
-from govern.web.pages import alerts, budgets, counts, ranges, spend
+from govern.web.pages import alerts, budgets, counts, ranges, spend, words
 from govern.web.pages.audit_events import subject_address
 from govern.web.pages.ranges import DAY, Range
 from govern.web.pages.usage import name_of
@@ -65,16 +67,31 @@ def index() -> str | Response:
         live_keys=counts.live_keys(reads()),
         unproven=counts.unproven_keys(reads()),
         everything=everything,
-        events=audit.events(reads(), limit=8) if principal.is_over_anyone("audit:read") else [],
+        events=_recent() if principal.is_over_anyone("audit:read") else [],
+        words_of=_words_of,
         subject_address=subject_address,
     )
 
 
-def _before(days: Range, only: Only) -> Figure:
-    """The same days of the month before, to compare with."""
+def _before(days: Range, only: Only) -> Figure | None:
+    """The same days of the month before, to compare with; None where the figures do not reach back so far."""
     start = (days.start - DAY).replace(day=1)
     end = min(start + (days.end - days.start), days.start)
+    known = counts.first_day_known(reads())
+    if known is None or known > start:
+        return None
     return spend.total(reads(), Range(start, end, ""), only)
+
+
+def _recent() -> list[AuditEvent]:
+    """The last things that somebody would tell of."""
+    return [event for event in audit.events(reads(), limit=60) if event.action in words.DEEDS][:8]
+
+
+def _words_of(event: AuditEvent) -> str:
+    """What was done; where nobody in particular did it just then, as a sentence of its own."""
+    deed = words.DEEDS[event.action]
+    return deed[0].upper() + deed[1:] if event.actor_kind in (ActorKind.EFFECT, ActorKind.JOB) else deed
 
 
 def _open_alerts(now: datetime) -> list[Alert]:

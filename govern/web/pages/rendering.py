@@ -67,6 +67,12 @@ def day(on: date) -> str:
     return f"{on.day} {on:%b %Y}"
 
 
+@blueprint.app_template_filter("day_before")
+def day_before(on: date) -> str:
+    """The last day of a stretch that ends, without it, on this one."""
+    return day(on - timedelta(days=1))
+
+
 @blueprint.app_template_filter("usd")
 def usd(amount: Decimal) -> str:
     """`$1,234.56`; an amount under a cent is shown with two significant digits, because $0.00 would be a lie."""

@@ -33,7 +33,7 @@ _KEYS: Final[Mapping[StrEnum, Word]] = {
         "Its value can no longer be had here, and OpenAI is asked to end it. "
         "It is called revoked only when complete listings no longer show it.",
     ),
-    KeyState.REVOKED: Word("revoked", "quiet", "Proven absent: complete listings of the project no longer show it."),
+    KeyState.REVOKED: Word("revoked", "quiet", "Complete listings of the project no longer show it."),
     KeyState.ABORTING: Word(
         "cancelled, proof pending",
         "warning",
@@ -94,6 +94,38 @@ JOBS: Final[Mapping[str, str]] = {
     "housekeeping": "Tidies old runs and sessions away.",
 }
 """What each job does, for people."""
+
+
+DEEDS: Final[Mapping[str, str]] = {
+    "key.requested": "asked for a key",
+    "key.issued": "a key was issued",
+    "key.refused": "was refused a key by OpenAI",
+    "key.revealed": "saw a key's value",
+    "key.revoke_requested": "revoked a key",
+    "key.revoked": "a key is proven gone",
+    "key.aborted": "a key was never issued",
+    "key.vanished": "a key was ended at OpenAI",
+    "invite.requested": "invited",
+    "invite.sent": "an invite was sent to",
+    "invite.refused": "OpenAI refused to invite",
+    "invite.cancel_requested": "took the invite back of",
+    "invite.cancelled": "the invite is proven gone of",
+    "invite.resend_requested": "invited again",
+    "member.contained": "began the removal of",
+    "member.revoked": "proven gone:",
+    "member.proof_failed": "a removal's proof failed and it goes on",
+    "person.returned": "saw somebody return",
+    "budget.created": "made a budget",
+    "budget.changed": "changed a budget",
+    "budget.retired": "retired a budget",
+    "alert.raised": "a budget crossed a threshold",
+    "alert.withdrawn": "a correction undid an alert",
+    "token.created": "made an API token",
+    "token.revoked": "revoked an API token",
+    "job.requested": "asked for a job",
+    "session.refused": "somebody was refused at sign-in",
+}
+"""What the overview tells of the audit log, and in which words; the rest is for the log itself."""
 
 
 def state_of(state: StrEnum) -> Word:

@@ -51,7 +51,7 @@
     const order = stacked ? names.map((_, at) => names.length - 1 - at) : names.map((_, at) => at);
     canvas.replaceChildren();
     const plot = new uPlot({
-      width: canvas.clientWidth || 600, height: 240, ms: 1e-3,
+      width: figure.clientWidth, height: 240, ms: 1e-3,
       tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC"),
       cursor: { drag: { setScale: false }, y: false },
       scales: { x: { range: (u, min, max) => [min - 43200, max + 43200] }, y: { range: (u, min, max) => [Math.min(0, min), (max || 1) * 1.08] } },

@@ -6,6 +6,7 @@
 
   const minute = 60, hour = 3600, dayLong = 86400;
   const local = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const localDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
   const near = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 
   function sinceText(at) {
@@ -19,7 +20,7 @@
 
   function writeTimes(within) {
     for (const each of within.querySelectorAll("time[data-local]")) {
-      each.textContent = local.format(new Date(each.dateTime));
+      each.textContent = (each.dataset.local === "day" ? localDay : local).format(new Date(each.dateTime));
     }
     for (const each of within.querySelectorAll("time[data-ago]")) each.textContent = sinceText(new Date(each.dateTime));
   }
