@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import random
+import re
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -137,6 +139,12 @@ class OpenAIClient:
             return self.get(where, [*query, *more], most_bytes=most_bytes)
 
         return pages.collect_buckets(page)
+
+    def is_own_key(self, redacted: str) -> bool:
+        """Whether OpenAI's shortened form, such as `sk-admin-abc***xyz`, is that of the key with which we call."""
+        shown = re.split(r"[*.…]+", redacted)
+        value = self._admin_key.reveal()
+        return len(shown) == 2 and len(shown[1]) >= 3 and value.startswith(shown[0]) and value.endswith(shown[1])
 
     @property
     def skew(self) -> timedelta:
@@ -276,6 +284,9 @@ def make_client(
         timeout=httpx.Timeout(deadline, connect=min(5.0, deadline), pool=min(5.0, deadline)),
         headers={"user-agent": f"govern/{__version__}", "accept": "application/json", "accept-encoding": "gzip"},
     )  # fmt: skip
+    # These two log whole addresses, with the ids and mail addresses in them; `openai.request` says what is needed.
+    for chatty in ("httpx", "httpcore"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     rates = None if unit_of_work is None else LearnedRates(unit_of_work)
     pacing = Pacing(requests_per_minute=requests_per_minute, burst=burst, rates=rates, clock=clock, sleep=sleep)
     return OpenAIClient(http, pacing, admin_key=admin_key, base_url=base_url, generation=generation, deadline=deadline)

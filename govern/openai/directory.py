@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from govern.core.errors import Missing
+from govern.core.errors import Missing, Rejected
 from govern.openai import archive, fields
 from govern.openai.client import OpenAIClient
 from govern.openai.fields import Fields
@@ -97,8 +97,13 @@ class OpenAIDirectory:
         return tuple(_admin_key(item) for item in found)
 
     def delete_admin_key(self, key_id: str) -> None:
+        """Ask for the end of an admin key. Raises Rejected for the one with which we call: after it nothing more could be
+        ended or proven, and OpenAI itself does not stop anybody from deleting it."""
+        where = path(f"{_ADMIN_KEYS}/{{}}", key_id)
         try:
-            self._client.delete(path(f"{_ADMIN_KEYS}/{{}}", key_id))
+            if self._client.is_own_key(fields.maybe_text(self._client.get(where), "redacted_value") or ""):
+                raise Rejected("This is the admin key that this service uses itself. Give it another one first.")
+            self._client.delete(where)
         except Missing:
             return
 

@@ -179,52 +179,6 @@ def test_a_redirect_is_not_followed(peer: Peer, kind: str) -> None:
     assert failed.value.status == 307
 
 
-def test_a_listing_goes_over_every_page(make_peer: PeerMaker) -> None:
-    peer = make_peer(people=230)
-    found = OpenAIDirectory(peer.client()).members()
-    assert {m.id for m in found if not m.is_service_account} == {m.id for m in peer.fake.oracle().members()}
-    assert peer.served("GET", "/users") == -(-len(found) // 100)
-
-
-@pytest.mark.parametrize("kind", ["dup_page", "reorder", "stuck_cursor", "cursor_400"])
-def test_pages_that_come_in_disorder_once_still_make_a_complete_listing(make_peer: PeerMaker, kind: str) -> None:
-    peer = make_peer(people=230)
-    peer.fake.fault("users.list", kind=kind, nth=1 if kind in {"stuck_cursor", "cursor_400"} else 2)
-    found = [m.id for m in OpenAIDirectory(peer.client()).members() if not m.is_service_account]
-    assert sorted(found) == sorted(m.id for m in peer.fake.oracle().members())
-
-
-@pytest.mark.parametrize("kind", ["stuck_cursor", "cursor_400"])
-def test_a_listing_that_cannot_be_completed_is_an_error_and_ends(make_peer: PeerMaker, kind: str) -> None:
-    peer = make_peer(people=230)
-    peer.fake.fault("users.list", kind=kind, times=0)
-    with pytest.raises(Unavailable):
-        names(peer.client())
-    assert peer.served("GET", "/users") <= 6
-
-
-def test_a_row_that_is_left_out_cannot_be_seen_in_one_listing(peer: Peer) -> None:
-    """Why a removal is proven by two listings some time apart, not by one."""
-    peer.fake.fault("users.list", kind="skip_item")
-    client = peer.client()
-    assert (names(client), names(client)) == (3, 4)
-
-
-@pytest.mark.parametrize("kind", ["missing:id", "null:id", "missing:added_at"])
-def test_a_row_without_what_it_must_have_fails_the_whole_listing(peer: Peer, kind: str) -> None:
-    peer.fake.fault("users.list", kind=kind, times=0)
-    with pytest.raises(Unavailable, match="lacks a usable field"):
-        names(peer.client())
-
-
-@pytest.mark.parametrize(
-    "kind", ["missing:name", "null:email", "null:role", "missing:is_scim_managed", "extra:shoe_size", "set:role:emperor"]
-)
-def test_optional_and_unknown_fields_and_words_are_borne(peer: Peer, kind: str) -> None:
-    peer.fake.fault("users.list", kind=kind)
-    assert names(peer.client()) == 4
-
-
 def test_a_word_that_nobody_knows_is_kept_as_it_came(peer: Peer) -> None:
     peer.fake.fault("users.list", kind="set:role:emperor")
     assert {member.role for member in OpenAIDirectory(peer.client()).members()} == {"emperor"}
@@ -249,8 +203,7 @@ def test_an_answer_that_never_ends_is_cut(peer: Peer, kind: str) -> None:
 
 
 def test_every_kind_of_fault_is_met_by_a_test() -> None:
-    here = Path(__file__).parent
-    met = "".join((here / name).read_text(encoding="utf-8") for name in ("test_client.py", "test_usage.py"))
+    met = "".join(file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("test_*.py"))
     assert {kind for kind in KINDS if f'"{kind}' not in met} == set()
 
 
@@ -300,6 +253,12 @@ def test_requests_are_logged_without_ids_queries_and_secrets(peer: Peer) -> None
     for secret in (peer.fake.admin_key, issued.value.reveal(), project, "eve@acme.example"):
         assert secret not in seen
     assert issued.value.reveal() not in repr(issued)
+
+
+def test_the_http_library_does_not_log_addresses(peer: Peer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    OpenAIDirectory(peer.client()).find_member("eve@acme.example")
+    assert [record for record in caplog.records if record.name.startswith("http")] == []
 
 
 def faults_with_secrets() -> list[Callable[[Peer, OpenAIClient], object]]:

@@ -150,16 +150,19 @@ def test_any_other_400_is_not_taken_for_an_archived_project(peer: Peer, director
         directory.service_accounts("proj_none")
 
 
-def test_admin_keys_are_listed_with_their_owner_and_deleted(peer: Peer, directory: Directory) -> None:
-    made = peer.fake.make_admin_key()
+def test_admin_keys_are_listed_with_their_owner_and_deleted_but_not_our_own(peer: Peer, directory: Directory) -> None:
+    made = [peer.fake.make_admin_key() for _ in range(3)]
     keys = directory.admin_keys()
-    assert len(keys) >= 2
+    assert len(keys) >= 4
     assert all(key.owner_id for key in keys)
-    newest = max(keys, key=lambda key: (key.created_at, key.redacted.endswith(made[-4:])))
-    before = len(keys)
-    directory.delete_admin_key(newest.id)
-    directory.delete_admin_key(newest.id)
-    assert len(directory.admin_keys()) == before - 1
+    ours = [key for key in keys if key.redacted.endswith(peer.fake.admin_key[-4:])]
+    others = [key for key in keys if key.redacted[-4:] in {value[-4:] for value in made}]
+    assert (len(ours), len(others)) == (1, 3)
+    for key in [*others, *others]:
+        directory.delete_admin_key(key.id)
+    with pytest.raises(Rejected, match="uses itself"):
+        directory.delete_admin_key(ours[0].id)
+    assert {key.id for key in directory.admin_keys()} == {key.id for key in keys} - {key.id for key in others}
 
 
 def test_more_admin_keys_than_a_page_are_all_listed(peer: Peer, directory: Directory) -> None:
