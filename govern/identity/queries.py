@@ -131,10 +131,10 @@ def find_devices(
     return session.scalars(query).all()
 
 
-def get_device(session: Database, device_id: str) -> Device:
-    """The device's row. Raises NotFound."""
+def get_device(session: Database, device_id: str, *, person_id: str | None = None) -> Device:
+    """The device's row; with `person_id` only one of theirs. Raises NotFound."""
     device = session.get(Device, device_id)
-    if device is None:
+    if device is None or person_id not in (None, device.person_id):
         raise NotFound(f"There is no device {device_id!r}.")
     return device
 

@@ -15,7 +15,8 @@ from govern.core.clock import utcnow
 from govern.core.crypto import looks_like_token
 from govern.core.errors import InvalidInput, NotAllowed, NotAuthenticated
 from govern.core.uow import Actor, ActorKind
-from govern.identity import queries, rules, service, tokens
+from govern.identity import devices, queries, rules, service, tokens
+from govern.identity.models import Device
 from govern.identity.permissions import PERMISSIONS
 from govern.identity.principals import Principal
 from govern.people.models import Person
@@ -93,6 +94,11 @@ def is_api() -> bool:
     return request.path.startswith("/api/")
 
 
+def is_for_programs() -> bool:
+    """Whether the request came in by an address that programs call: they are answered in JSON, errors too."""
+    return request.path.startswith(("/api/", "/oauth/", "/.well-known/"))
+
+
 def guard() -> None:
     """Before every view: who is it, may they, and did a page of ours send this? Raises what the answer is."""
     if request.url_rule is None or request.method == "OPTIONS":
@@ -146,19 +152,40 @@ def anonymous_actor(label: str) -> Actor:
     return Actor(ActorKind.PERSON, "anonymous", label, request.remote_addr, g.request_id)
 
 
-def _principal_of_bearer() -> Principal | None:
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    if not value or scheme.casefold() != "bearer":
+def _principal_of_bearer() -> Principal:
+    value = _bearer()
+    if value is None:
         raise NotAuthenticated("Send an API token: “Authorization: Bearer gov_…”.")
-    now = utcnow()
-    found = queries.principal_of_token(reads(), govern().box, value.strip(), now)
-    if found is None:
+    principal = _principal_of_value(value)
+    if principal is None:
         raise NotAuthenticated("The API token is not known, has expired or was revoked.", token=True)
-    principal, token = found
-    if token.last_used_at is None or now - token.last_used_at >= rules.TOUCH_EVERY:
+    return principal
+
+
+def principal_of_bearer_or_none() -> Principal | None:
+    """Whom the request's bearer token stands for, for a door that answers in its own way when there is none."""
+    value = _bearer()
+    return _principal_of_value(value) if value else None
+
+
+def _bearer() -> str | None:
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    return value.strip() if value and scheme.casefold() == "bearer" else None
+
+
+def _principal_of_value(value: str) -> Principal | None:
+    now, box = utcnow(), govern().box
+    on_device = queries.principal_of_device(reads(), box, value, now)
+    found = on_device or queries.principal_of_token(reads(), box, value, now)
+    if found is None:
+        return None
+    principal, row = found
+    used_at = row.used_at if isinstance(row, Device) else row.last_used_at
+    if used_at is None or now - used_at >= rules.TOUCH_EVERY:
         release_reads()
+        note_use = devices.note_use if isinstance(row, Device) else tokens.note_use
         with govern().unit_of_work(principal.actor(ip=request.remote_addr, request_id=g.request_id)) as uow:
-            tokens.note_use(uow, principal.id)
+            note_use(uow, principal.id)
     return principal
 
 
@@ -192,7 +219,8 @@ def _refuse_what_is_no_text() -> None:
 
 
 def _refuse_token_in_address() -> None:
-    if any(looks_like_token(value) for values in request.args.lists() for value in values[1]):
+    sent = (value for _, value in request.args.items(multi=True))
+    if any(looks_like_token(value) or devices.looks_like_device_token(value) for value in sent):
         raise InvalidInput(
             "A token belongs into the Authorization header, never into an address: addresses are logged. Revoke it."
         )

@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from govern.core import errors
 from govern.core.crypto import redact
 from govern.identity.idempotency import InFlight
-from govern.web.access import is_api, origin_of
+from govern.web.access import is_api, is_for_programs, origin_of
 
 log = structlog.get_logger("govern.web")
 
@@ -71,7 +71,7 @@ def problem(status: int, code: str, detail: str, *, headers: Mapping[str, str] |
 
 def _govern_error(error: errors.GovernError) -> Response:
     status, headers = status_of(error), _headers(error)
-    if not is_api():
+    if not is_for_programs():
         return _for_people(error, status, headers)
     more: dict[str, Any] = {}
     if isinstance(error, errors.InvalidInput):
@@ -124,7 +124,7 @@ def page(status: int, sentence: str, headers: Mapping[str, str] | None = None) -
 
 def _csrf_error(_error: CSRFError) -> Response:
     sentence = "The form was open too long or came from elsewhere, so nothing was done. Please go back, reload and try again."
-    return problem(403, "form_expired", sentence) if is_api() else page(403, sentence)
+    return problem(403, "form_expired", sentence) if is_for_programs() else page(403, sentence)
 
 
 _SENTENCES: Final = {
@@ -146,7 +146,7 @@ def _http_error(error: HTTPException) -> Response:
     dropped = ("content-type", "content-length")
     headers = {name: value for name, value in error.get_headers(request.environ) if name.lower() not in dropped}
     sentence = _SENTENCES.get(status, HTTPStatus(status).phrase + ".")
-    if not is_api():
+    if not is_for_programs():
         if 300 <= status < 400:
             return make_response(error.get_response(request.environ))
         return page(status, sentence, headers)

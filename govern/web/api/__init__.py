@@ -11,10 +11,12 @@ from govern.web.api import (
     audit_events,
     budgets,
     costs,
+    devices,
     docs,
     invites,
     jobs,
     keys,
+    me,
     members,
     offboardings,
     projects,
@@ -23,7 +25,22 @@ from govern.web.api import (
 )
 from govern.web.api.blueprint import make_api
 
-_SLICES: Final = (members, invites, projects, keys, usage, costs, budgets, alerts, audit_events, jobs, tokens, offboardings)
+_SLICES: Final = (
+    members,
+    invites,
+    projects,
+    keys,
+    usage,
+    costs,
+    budgets,
+    alerts,
+    audit_events,
+    jobs,
+    tokens,
+    devices,
+    me,
+    offboardings,
+)
 
 ABOUT: Final = """Everything that the dashboard does, for programs.
 

@@ -7,6 +7,7 @@ from flask import Blueprint, render_template
 from govern.budgets import queries as budgets
 from govern.budgets.models import Scope
 from govern.core.clock import utcnow
+from govern.identity import queries as identity
 from govern.keys import queries as keys
 from govern.members import queries as members
 from govern.projects import queries as projects
@@ -33,6 +34,7 @@ def index() -> str:
         whole=spend.total(reads(), days, Only(person_id=person.id)),
         budgets=budgets.standings(reads(), watched, utcnow()),
         person=person,
+        devices=identity.find_devices(reads(), utcnow(), person_ids=[person.id], limit=100),
         seat=seat,
         places=projects.places_of(reads(), seat.remote_id) if seat else [],
         held=held,
