@@ -105,10 +105,10 @@ def line_item(generation: str, endpoint: str, model: str | None, measure: str, b
     return f"{model} batch, {word}" if batch else f"{model}, {word}"
 
 
-def quantity_of(measure: str, count: int) -> tuple[Decimal, str | None]:
+def quantity_of(measure: str, count: int) -> tuple[Decimal | int, str | None]:
     """The quantity that a cost row shows, with its unit; calls and sessions have none."""
     if measure == "mebibyte_days":
         return Decimal(count) * 24 / 1024, _UNITS[measure]
     if measure in {"calls", "sessions"}:
-        return Decimal(count), None
-    return Decimal(count), _UNITS.get(measure, "tokens")
+        return count, None
+    return count, _UNITS.get(measure, "tokens")

@@ -71,7 +71,7 @@ class Money:
         found[0] += usd
         found[1] += usd / price if price else 0
 
-    def lines(self) -> Iterator[tuple[Group, str, Decimal, Decimal, str | None]]:
+    def lines(self) -> Iterator[tuple[Group, str, Decimal, Decimal | int, str | None]]:
         """(group, line item, dollars, quantity, unit)."""
         for (group, (endpoint, model, batch, tier)), counts in self._counts.items():
             prices = unit_prices(endpoint, model, batch, tier)
@@ -112,22 +112,25 @@ def _day(call: Call, low: int, high: int, groups: list[str]) -> list[Json]:
     by_item = "line_item" in groups
     wanted = keep(call, ("project_id", "api_key_id"))
     money = gather(org, low, high, names, wanted, now=call.now, seen=known_at(org, call.now))
-    sums: dict[Group, tuple[Decimal, Decimal, str | None]] = {}
+    sums: dict[Group, tuple[Decimal, Decimal | int, str | None]] = {}
     for group, item, usd, quantity, unit in money.lines():
         if not items or item in items:
             key = (*group, item) if by_item else group
-            before = sums.get(key, (Decimal(0), Decimal(0), unit))
-            sums[key] = (before[0] + usd, before[1] + quantity, unit if unit == before[2] else None)
+            before = sums.get(key)
+            same = before is None or unit == before[2]
+            sums[key] = (before[0] + usd, before[1] + quantity, unit if same else None) if before else (usd, quantity, unit)
     order = [*names, "line_item"] if by_item else names
     known = NEWER_GROUPS if org.behaviour.generation != "2026-08" else OLDER_GROUPS
-    return [
-        {
+    blank: Json = dict.fromkeys(known)
+    results = []
+    for group, (usd, quantity, unit) in sums.items():
+        result: Json = {
             "object": "organization.costs.result",
             "amount": {"value": str(usd) if org.behaviour.string_amounts else usd, "currency": "usd"},
             "quantity": quantity if by_item else None,
             "quantity_unit": unit if by_item else None,
+            **blank,
         }
-        | dict.fromkeys(known)
-        | dict(zip(order, group, strict=True))
-        for group, (usd, quantity, unit) in sums.items()
-    ]
+        result.update(zip(order, group, strict=True))
+        results.append(result)
+    return results

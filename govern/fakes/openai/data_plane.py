@@ -69,7 +69,7 @@ def chat(call: Call) -> Json | Response:
     usage_details: Json = usage | {"prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0}}
     head = {"id": f"chatcmpl-{secrets.token_hex(12)}", "created": call.now, "model": model.name, "service_tier": "default"}
     if body.flag("stream", False):
-        with_usage = bool((body.members.get("stream_options") or {}).get("include_usage"))
+        with_usage = body.has("stream_options") and body.object("stream_options").flag("include_usage", False)
         return _stream(chat_chunks(head, answer, usage_details if with_usage else None))
     message: Json = {"role": "assistant", "content": answer, "refusal": None, "annotations": []}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
