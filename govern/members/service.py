@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from govern.audit import service as audit
 from govern.core import outbox
+from govern.core.errors import Conflict
 from govern.core.uow import UnitOfWork
 from govern.members import queries, rules
 from govern.members.models import Invite, InviteState
@@ -40,6 +41,10 @@ def invite(uow: UnitOfWork, email: str, role: str, grants: Sequence[tuple[str, s
         state=InviteState.REQUESTED, issued_by_us=True, created_at=uow.now,
     )  # fmt: skip
     uow.session.add(offered)
+    try:
+        uow.session.flush()
+    except sa.exc.IntegrityError as error:  # somebody else invited the same address a moment ago
+        raise Conflict(f"{email} has an open invite already; cancel or re-send that one.") from error
     audit.record(uow, "invite.requested", offered, email=email, role=role, projects=offered.projects)
     outbox.enqueue(uow, "invite.send", offered.id)
     return offered
@@ -47,7 +52,7 @@ def invite(uow: UnitOfWork, email: str, role: str, grants: Sequence[tuple[str, s
 
 def cancel_invite(uow: UnitOfWork, invite_id: str) -> Invite:
     """Take the offer back. Repeating it changes nothing. Raises NotFound, Conflict."""
-    offered = queries.get_invite(uow.session, invite_id)
+    offered = _lock(uow, queries.get_invite(uow.session, invite_id).id)
     rules.check_may_cancel(offered)
     if offered.state in (InviteState.REQUESTED, InviteState.PENDING):
         offered.state = InviteState.CANCELLING
@@ -58,7 +63,7 @@ def cancel_invite(uow: UnitOfWork, invite_id: str) -> Invite:
 
 def resend_invite(uow: UnitOfWork, invite_id: str) -> Invite:
     """Send the offer again: OpenAI has no re-send, so the old one is cancelled and a new one made. Raises NotFound, Conflict."""
-    offered = queries.get_invite(uow.session, invite_id)
+    offered = _lock(uow, queries.get_invite(uow.session, invite_id).id)
     rules.check_may_resend(offered)
     if offered.state is not InviteState.PENDING:
         rules.check_may_invite(

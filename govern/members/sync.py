@@ -48,7 +48,7 @@ def run(unit_of_work: UnitsOfWork, directory: Directory, *, progress: Progress =
     sync.projects(projects)
     progress("members", 0, 1)
     sync.members(directory.members())
-    sync.invites(directory.invites())
+    sync.invites()
     open_ones = [project for project in projects if project.archived_at is None]
     for done, project in enumerate(open_ones):
         progress("projects", done, len(open_ones))
@@ -96,7 +96,7 @@ class _Sync:
             for remote in listed:
                 mirror.see(
                     remote.id, person_id=self._person_of(uow, remote), email=(remote.email or "").casefold() or None,
-                    name=remote.name, role=remote.role, added_at=remote.added_at,
+                    name=(remote.name or "")[:200] or None, role=remote.role, added_at=remote.added_at,
                     is_service_account=remote.is_service_account, is_scim_managed=remote.is_scim_managed,
                 )  # fmt: skip
             mirror.finish()
@@ -112,8 +112,12 @@ class _Sync:
         except InvalidInput:  # an address that we cannot compare with any other: keep the member, know no person
             return None
 
-    def invites(self, listed: Sequence[RemoteInvite]) -> None:
+    def invites(self) -> None:
         """Mirror what became of our invites, and the invites that others made."""
+        with self.unit_of_work.reading() as session:
+            # Only what was out before the listing began can be missing from it: one sent meanwhile is simply not in it yet.
+            out = set(session.scalars(sa.select(Invite.remote_id).where(Invite.state == InviteState.PENDING)))
+        listed = self.directory.invites()
         with self.unit_of_work(JOB) as uow:
             ours = {row.remote_id: row for row in uow.session.scalars(sa.select(Invite).where(Invite.remote_id.is_not(None)))}
             taken = set(uow.session.scalars(sa.select(Invite.email).where(Invite.state.in_(OPEN_INVITES))))
@@ -131,7 +135,7 @@ class _Sync:
             here = {remote.id for remote in listed}
             for row in ours.values():
                 busy = outbox.open_effects(uow.session, [row.id]) if row.state is InviteState.PENDING else []
-                if row.state is InviteState.PENDING and row.remote_id not in here and not busy:
+                if row.state is InviteState.PENDING and row.remote_id in out - here and not busy:
                     service.record_ended(uow, row.id, InviteState.CANCELLED)
                     self.report["vanished"] += 1
             self._count("invites", None, len(listed))

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from govern.audit import service as audit
 from govern.core import outbox
+from govern.core.errors import Conflict
 from govern.core.uow import UnitOfWork
 from govern.identity import service as identity
 from govern.keys import queries as key_queries
@@ -45,7 +46,10 @@ def start(uow: UnitOfWork, id_or_email: str, *, reason: str) -> Offboarding:
         reason=reason, started_by=uow.actor.id, started_at=uow.now, steps=rules.planned(),
     )  # fmt: skip
     uow.session.add(removal)
-    uow.session.flush()
+    try:
+        uow.session.flush()
+    except sa.exc.IntegrityError as error:
+        raise Conflict(f"The removal of {subject.email} has begun a moment ago.") from error
     if person is not None:
         people.contain(uow, person)
         identity.end_everything(uow, person.id)

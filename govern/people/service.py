@@ -37,8 +37,11 @@ def ensure(uow: UnitOfWork, email: str, name: str | None) -> Person:
     if person is None:
         shown = (name or "").strip()[:200] or email.partition("@")[0]
         person = Person(id=uow.new_id("per"), email=email, name=shown, state=PersonState.ACTIVE, generation=1, created_at=uow.now)
-        uow.session.add(person)
-        uow.session.flush()
+        try:
+            with uow.session.begin_nested():
+                uow.session.add(person)
+        except sa.exc.IntegrityError:  # a sign-in and the directory sync met the same newcomer at the same moment
+            return queries.get_by_email(uow.session, email)
         audit.record(uow, "person.added", person, email=email)
     return person
 
