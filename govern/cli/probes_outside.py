@@ -66,7 +66,7 @@ def issuer(settings: Settings) -> Finding:
         return fail(name, f"The provider's discovery document lacks {', '.join(missing)}.")
     if not settings.oidc.allowed_domains:
         return warn(name, "[oidc] allowed_domains is empty, so nobody can sign in for the first time. Name your mail domains.")
-    if settings.oidc.client_secret is None:
+    if settings.oidc.client_secret is None or not settings.oidc.client_secret.reveal():
         return fail(name, "There is no [oidc] client_secret. Put it into a file and name it in GOVERN_OIDC_CLIENT_SECRET_FILE.")
     return ok(name, f"{expected} answers, and offers what sign-in needs.")
 
