@@ -33,7 +33,7 @@ def test_every_operation_of_the_specification_is_served(found: report.Report, sp
         assert not os.environ.get("CI"), "CI must have the specification at hand"
         pytest.skip("OpenAI's specification is not at hand")
     assert found.unserved == []
-    assert found.checked > 900
+    assert found.checked > 700
 
 
 @pytest.mark.shared
