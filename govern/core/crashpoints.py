@@ -1,6 +1,7 @@
 """Named places at which a drill kills the process. Without the variable `GOVERN_TEST_CRASH` every one of them does nothing.
 
-`GOVERN_TEST_CRASH="key.issue.created:2"` kills at the second passing, `…:2:stop` freezes the process there instead.
+`GOVERN_TEST_CRASH="key.issue.created:2"` kills at the second passing, `…:2:stop` freezes the process there instead. Several
+are separated by commas: frozen here, killed there.
 Start-up refuses the variable outside test mode (`settings`), so that no production process carries it.
 """
 
@@ -20,10 +21,11 @@ def crashpoint(name: str) -> None:
     wanted = os.environ.get(VARIABLE)
     if not wanted:
         return
-    target, _, rest = wanted.partition(":")
-    nth, _, how = (rest or "1").partition(":")
-    if target != name:
-        return
-    _passed[name] += 1
-    if _passed[name] == int(nth):
-        os.kill(os.getpid(), signal.SIGSTOP if how == "stop" else signal.SIGKILL)
+    for order in wanted.split(","):
+        target, _, rest = order.partition(":")
+        if target != name:
+            continue
+        nth, _, how = (rest or "1").partition(":")
+        _passed[order] += 1
+        if _passed[order] == int(nth):
+            os.kill(os.getpid(), signal.SIGSTOP if how == "stop" else signal.SIGKILL)

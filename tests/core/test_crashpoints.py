@@ -45,3 +45,8 @@ def test_freezes_on_demand_and_goes_on_when_woken() -> None:
         child.send_signal(signal.SIGCONT)
         out, _ = child.communicate(timeout=30)
     assert (child.returncode, out.split()) == (0, ["a", "b", "b", "c"])
+
+
+def test_takes_several_orders() -> None:
+    assert run("d,c:1,b:2") == (-signal.SIGKILL, "ab")
+    assert run("b:3,c") == (-signal.SIGKILL, "abb")
