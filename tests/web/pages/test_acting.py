@@ -1,0 +1,407 @@
+"""What forms do: they act once, keep what was typed when refused, ask before they end something, and show secrets once."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from werkzeug.test import TestResponse
+
+from govern.budgets import queries as budgets
+from govern.budgets.models import Budget
+from govern.identity import queries as identity
+from govern.identity.models import ApiToken
+from govern.keys.models import Key, KeyState
+from govern.members.models import Invite, InviteState
+from govern.offboarding.models import Offboarding
+from govern.projects import queries as projects
+from tests.given import ADA, EVE, MAX, OLA
+from tests.web.conftest import Door
+from tests.web.pages.conftest import Reader, secret_of, value_of
+
+Row = TypeVar("Row")
+
+
+def count(door: Door, table: type[Any]) -> int:
+    with door.govern.unit_of_work.reading() as session:
+        return session.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+
+
+def only(door: Door, table: type[Row]) -> Row:
+    with door.govern.unit_of_work.reading() as session:
+        return session.scalars(sa.select(table)).one()
+
+
+def errors_of(page: TestResponse) -> bool:
+    return 'role="alert"' in page.text
+
+
+# --- forms as such ---
+
+
+def test_a_form_of_another_site_does_nothing(door: Door, admin: Reader) -> None:
+    body = {"email": "x@acme.example", "role": "reader"}
+    assert admin.client.post("/invites", data=body).status_code == 403
+    token = {"csrf_token": "forged", **body}
+    assert admin.client.post("/invites", data=token).status_code == 403
+    assert admin.client.post("/invites", data=body, headers={"Origin": "https://evil.example"}).status_code == 403
+    assert count(door, Invite) == 0
+
+
+def test_a_form_that_is_sent_twice_acts_once(door: Door, admin: Reader) -> None:
+    project = door.world.project()
+    page = admin.get("/keys/new")
+    values = {"person": EVE, "project": project.id, "name": "laptop", "expires_in_days": "30"}
+    hidden = {name: value_of_hidden(page, name) for name in ("csrf_token", "once")}
+    first = admin.client.post("/keys", data=hidden | values)
+    again = admin.client.post("/keys", data=hidden | values)
+    assert first.status_code == again.status_code == 303
+    assert first.location == again.location
+    assert count(door, Key) == 1
+
+
+def value_of_hidden(page: TestResponse, name: str) -> str:
+    return page.text.partition(f'name="{name}" value="')[2].partition('"')[0]
+
+
+# --- invites ---
+
+
+def test_inviting_taking_back_and_sending_again(door: Door, admin: Reader) -> None:
+    project = door.world.project()
+    values = {"email": "Nora@Acme.example", "role": "reader", "projects": [project.id], "project_role": "member"}
+    page = admin.send("/invites/new", "/invites", values)
+    assert "nora@acme.example" in page.text
+    assert "being sent" in page.text
+    invite = only(door, Invite)
+    assert invite.projects == [{"id": project.remote_id, "role": "member"}]
+    door.world.drain()
+    assert "waiting for an answer" in admin.get("/invites?state=pending").text
+    admin.send("/invites", f"/invites/{invite.id}/resend")
+    door.world.drain()
+    assert "cannot be undone" not in admin.get(f"/invites/{invite.id}/cancel").text
+    admin.send(f"/invites/{invite.id}/cancel")
+    door.world.drain()
+    assert only(door, Invite).state is InviteState.CANCELLED
+    assert "taken back" in admin.get("/invites").text
+
+
+def test_a_refused_invite_keeps_what_was_typed(door: Door, admin: Reader) -> None:
+    project = door.world.project()
+    for email, status, says in (
+        ("nobody", 422, "not an e-mail address"),
+        (EVE, 409, "is a member already"),
+        ("", 422, "not an e-mail address"),
+    ):
+        values = {"email": email, "role": "owner", "projects": [project.id], "project_role": "owner"}
+        page = admin.send("/invites/new", "/invites", values)
+        assert page.status_code == status
+        assert says in page.text
+        assert value_of(page, "email") == email
+        assert '<option value="owner" selected>Owner: manages' in page.text
+        assert f'value="{project.id}" checked' in page.text
+    assert count(door, Invite) == 0
+
+
+# --- keys ---
+
+
+def issue(reader: Reader, door: Door, person: str = EVE) -> Key:
+    project = door.world.project()
+    values = {"person": person, "project": project.id, "name": "laptop", "expires_in_days": "30"}
+    page = reader.send("/keys/new?person=" + person, "/keys", values)
+    assert "being made" in page.text
+    door.world.drain()
+    key: Key = only(door, Key)
+    return key
+
+
+def test_a_key_from_asking_to_its_proven_end(door: Door, admin: Reader) -> None:
+    key = issue(admin, door)
+    shown = admin.get(f"/keys/{key.id}")
+    assert "Show the value once" in shown.text
+    value = secret_of(admin.send(f"/keys/{key.id}", f"/keys/{key.id}/reveal"))
+    assert value.startswith("sk-")
+    after = admin.get(f"/keys/{key.id}")
+    assert value not in after.text
+    assert "Show the value once" not in after.text
+    assert "Ada" in after.text.partition("Who saw the value")[2]
+    again = admin.send(f"/keys/{key.id}", f"/keys/{key.id}/reveal")
+    assert "shown once already" in again.text
+    assert value not in again.text
+
+    question = admin.get(f"/keys/{key.id}/revoke")
+    assert "cannot be undone" in question.text
+    nothing = admin.send(f"/keys/{key.id}/revoke", values={"reason": "  "})
+    assert nothing.status_code == 422
+    assert door.world.reload(key).state is KeyState.LIVE
+    ended = admin.send(f"/keys/{key.id}/revoke", values={"reason": "laptop was stolen"})
+    assert "contained, proof pending" in ended.text
+    assert 'hx-trigger="every' in ended.text
+    door.world.drain()
+    proven = admin.get(f"/keys/{key.id}")
+    assert "Proven absent at" in proven.text
+    assert "laptop was stolen" in proven.text
+    assert "hx-trigger" not in proven.text
+
+
+def test_the_reveal_repeats_only_for_the_same_form(door: Door, admin: Reader) -> None:
+    """The answer may be lost on the way: the same form, sent again soon, shows the value again."""
+    key = issue(admin, door)
+    page = admin.get(f"/keys/{key.id}")
+    hidden = {name: value_of_hidden(page, name) for name in ("csrf_token", "once")}
+    first = admin.client.post(f"/keys/{key.id}/reveal", data=hidden)
+    again = admin.client.post(f"/keys/{key.id}/reveal", data=hidden)
+    other = admin.client.post(f"/keys/{key.id}/reveal", data=hidden | {"once": "page-other"})
+    assert secret_of(first) == secret_of(again)
+    assert other.status_code == 303
+    assert first.headers["Cache-Control"] == "no-store"
+
+
+def test_an_employee_gets_a_key_for_themself_where_they_stand(door: Door, readers: dict[str, Reader]) -> None:
+    eve, project = readers["employee"], door.world.project()
+    offered = re.findall(r'<option value="(prj_[^"]+)"', eve.get("/keys/new").text)
+    assert len(offered) == 1
+    values = {"person": EVE, "project": offered[0], "name": "laptop", "expires_in_days": "30"}
+    with door.govern.unit_of_work.reading() as session:
+        elsewhere = next(each.id for each in projects.open_projects(session) if each.id not in offered)
+    assert project.id in (*offered, elsewhere)
+    assert eve.send("/keys/new", "/keys", values | {"project": elsewhere}).status_code == 422
+    assert eve.send("/keys/new", "/keys", values | {"person": MAX}).status_code == 404
+    assert count(door, Key) == 0
+    eve.send("/keys/new", "/keys", values)
+    door.world.drain()
+    key = only(door, Key)
+    assert secret_of(eve.send(f"/keys/{key.id}", f"/keys/{key.id}/reveal"))
+
+
+REFUSED_KEYS: tuple[tuple[dict[str, str], int, str], ...] = (
+    ({"person": "ghost@acme.example"}, 404, "nobody with this address"),
+    ({"person": "ghost"}, 422, "not an e-mail address"),
+    ({"name": ""}, 422, "1 to 120"),
+    ({"expires_in_days": "0"}, 422, "between 1 and 365"),
+    ({"expires_in_days": "-1"}, 422, "1 to 365"),
+    ({"expires_in_days": "٣"}, 422, "1 to 365"),
+    ({"project": "prj_none"}, 404, "no project"),
+)
+
+
+def test_a_refused_key_keeps_what_was_typed(door: Door, admin: Reader) -> None:
+    for changed, status, says in REFUSED_KEYS:
+        values = {"person": EVE, "project": door.world.project().id, "name": "laptop", "expires_in_days": "30"} | changed
+        page = admin.send("/keys/new", "/keys", values)
+        assert page.status_code == status, changed
+        assert says in page.text
+        assert errors_of(page)
+        assert value_of(page, "person") == values["person"]
+        assert value_of(page, "name") == values["name"]
+    assert count(door, Key) == 0
+
+
+def test_the_list_of_keys_is_filtered_and_goes_on(door: Door, admin: Reader) -> None:
+    door.world.key(EVE, name="eves")
+    door.world.requested_key(ADA, name="adas")
+    assert "eves" in admin.get(f"/keys?person={EVE}").text
+    assert "adas" not in admin.get(f"/keys?person={EVE}").text
+    assert "adas" in admin.get("/keys?state=requested").text
+    assert "eves" not in admin.get("/keys?state=requested").text
+    assert "No key matches" in admin.get("/keys?person=ghost@acme.example").text
+    assert "adas" in admin.get("/keys?state=nonsense").text
+
+
+# --- removal ---
+
+
+def test_a_removal_needs_the_typed_address_and_is_followed_to_its_proof(door: Door, admin: Reader) -> None:
+    key = door.world.key(EVE)
+    preview = admin.get(f"/members/{EVE}/revoke")
+    assert "laptop" in preview.text
+    wrong = admin.send(f"/members/{EVE}/revoke", values={"reason": "has left", "email": "eve@acme.exampel"})
+    assert wrong.status_code == 422
+    assert "so nothing was done" in wrong.text
+    assert ">has left</textarea>" in wrong.text
+    unexplained = admin.send(f"/members/{EVE}/revoke", values={"reason": "x", "email": EVE})
+    assert unexplained.status_code == 422
+    assert count(door, Offboarding) == 0
+
+    begun = admin.send(f"/members/{EVE}/revoke", values={"reason": "has left", "email": f" {EVE.upper()} "})
+    assert "ontained, proof pending" in begun.text
+    assert 'hx-trigger="every' in begun.text
+    removal = only(door, Offboarding)
+    assert door.world.reload(key).state is KeyState.REVOKING
+    assert "under way" in admin.get(f"/members/{EVE}").text
+    door.world.drain()
+    done = admin.get(f"/offboardings/{removal.id}")
+    assert "Complete listings show nothing of them any more." in done.text
+    assert "hx-trigger" not in done.text
+    assert "left" in admin.get(f"/members/{EVE}").text
+
+
+def test_the_last_owner_stays(door: Door, admin: Reader) -> None:
+    page = admin.send(f"/members/{ADA}/revoke", values={"reason": "has left", "email": ADA})
+    assert page.status_code == 409
+    assert "last owner" in page.text
+    assert count(door, Offboarding) == 0
+
+
+# --- tokens ---
+
+
+def test_a_token_is_shown_once_works_and_ends(door: Door, admin: Reader) -> None:
+    page = admin.get("/tokens/new")
+    hidden = {name: value_of_hidden(page, name) for name in ("csrf_token", "once")}
+    values = {"name": "pipeline", "expires_in_days": "30", "owner": "me", "permissions": ["members:read"]}
+    made = admin.client.post("/tokens", data=hidden | values)
+    value = secret_of(made)
+    bearer = {"Authorization": f"Bearer {value}"}
+    assert door.app.test_client().get("/api/v1/members", headers=bearer).status_code == 200
+    assert door.app.test_client().get("/api/v1/jobs", headers=bearer).status_code == 403
+    again = admin.client.post("/tokens", data=hidden | values)
+    assert "the value was shown then" in again.text
+    assert count(door, ApiToken) == 1
+    listed = admin.get("/tokens").text
+    assert value not in listed
+    assert "pipeline" in listed
+    token = only(door, ApiToken)
+    admin.send(f"/tokens/{token.id}/revoke", values={"reason": "not needed"})
+    assert door.app.test_client().get("/api/v1/members", headers=bearer).status_code == 401
+
+
+def test_a_refused_token_keeps_what_was_ticked(door: Door, readers: dict[str, Reader]) -> None:
+    page = readers["employee"].send("/tokens/new", "/tokens", {"name": "", "expires_in_days": "30", "permissions": ["keys:read"]})
+    assert page.status_code == 422
+    assert 'value="keys:read" checked' in page.text
+    more = {"name": "too much", "expires_in_days": "30", "permissions": ["audit:read"]}
+    assert readers["employee"].send("/tokens/new", "/tokens", more, follow=False).status_code in (303, 403)
+    with door.govern.unit_of_work.reading() as session:
+        assert identity.find_tokens(session) == []
+
+
+# --- budgets ---
+
+
+def test_a_budget_is_previewed_made_changed_and_retired(door: Door, admin: Reader) -> None:
+    values = {
+        "name": "All of it", "scope": "organization", "monthly_usd": "$1,500.50", "thresholds": "50, 80 100%",
+        "notify": "a@acme.example, b@acme.example", "zone": "Europe/Berlin",
+    }  # fmt: skip
+    preview = admin.send("/budgets/new", "/budgets", values | {"preview": "yes"})
+    assert "Nothing is saved yet" in preview.text
+    assert value_of(preview, "name") == "All of it"
+    assert count(door, Budget) == 0
+    assert "is watched from now on" in admin.send("/budgets/new", "/budgets", values).text
+    budget = only(door, Budget)
+    assert (budget.monthly_usd, budget.thresholds, budget.zone) == (Decimal("1500.5"), [50, 80, 100], "Europe/Berlin")
+    assert budget.notify == ["a@acme.example", "b@acme.example"]
+    edit = admin.get(f"/budgets/{budget.id}/edit")
+    assert value_of(edit, "monthly_usd") == "1500.5"
+    changed = values | {"monthly_usd": "2000"}
+    admin.send(f"/budgets/{budget.id}/edit", f"/budgets/{budget.id}", changed)
+    assert door.world.reload(budget).monthly_usd == Decimal(2000)
+    admin.send(f"/budgets/{budget.id}/retire", values={"reason": "merged"})
+    assert "All of it" not in admin.get("/budgets").text
+    assert "All of it" in admin.get("/budgets?retired=yes").text
+
+
+REFUSED_BUDGETS: tuple[tuple[dict[str, str], str], ...] = (
+    ({"monthly_usd": "much"}, "Write dollars"),
+    ({"monthly_usd": "NaN"}, "above 0"),
+    ({"monthly_usd": "-3"}, "above 0"),
+    ({"thresholds": "a lot"}, "whole per cents"),
+    ({"zone": "Mars/Olympus"}, "not a time zone"),
+    ({"notify": "nobody"}, "not a mail address"),
+    ({"scope": "project"}, "Which project?"),
+    ({"scope": "person", "person": "eve"}, "Which person?"),
+    ({"scope": "person", "person": "ghost@acme.example"}, "nobody with this address"),
+    ({"scope": "galaxy"}, "organization, a project or a person"),
+    ({"name": ""}, "needs a name"),
+)
+
+
+def test_a_refused_budget_keeps_what_was_typed(door: Door, admin: Reader) -> None:
+    for changed, says in REFUSED_BUDGETS:
+        values = {
+            "name": "All", "scope": "organization", "monthly_usd": "10", "thresholds": "80", "notify": "", "zone": "UTC",
+            "person": "",
+        } | changed  # fmt: skip
+        page = admin.send("/budgets/new", "/budgets", values)
+        assert page.status_code in (404, 422), changed
+        assert says in page.text
+        for name in ("name", "monthly_usd", "thresholds", "zone", "person"):
+            assert value_of(page, name) == values[name]
+    assert count(door, Budget) == 0
+
+
+def test_a_budget_of_a_person(door: Door, admin: Reader, readers: dict[str, Reader]) -> None:
+    values = {"name": "Eve", "scope": "person", "person": EVE, "monthly_usd": "5", "thresholds": "80", "zone": "UTC"}
+    admin.send("/budgets/new", "/budgets", values)
+    with door.govern.unit_of_work.reading() as session:
+        (budget,) = budgets.active_budgets(session)
+    assert budget.scope_id == door.world.person(EVE).id
+    assert "of $5.00" in readers["employee"].get("/me").text
+    assert "Eve" in readers["manager"].get("/budgets").text
+
+
+# --- jobs and the record ---
+
+
+def test_a_job_is_run_by_hand(door: Door, admin: Reader, readers: dict[str, Reader]) -> None:
+    assert "No worker is running" in admin.get("/jobs").text
+    page = admin.send("/jobs", "/jobs/keys.expire/runs")
+    assert "was asked for" in page.text
+    assert 'hx-trigger="every' in page.text
+    door.world.drain()
+    assert "hx-trigger" not in admin.get("/jobs").text
+    assert admin.client.post("/jobs/nonsense/runs").status_code == 403
+    refused = readers["auditor"].get("/jobs")
+    assert "Run now" not in refused.text
+
+
+def test_the_audit_log_is_filtered_and_judged(door: Door, admin: Reader) -> None:
+    key = door.world.key(EVE)
+    found = admin.get(f"/audit-events?subject={key.id}")
+    assert "key.issued" in found.text
+    assert "session.started" not in found.text
+    assert "No event matches" in admin.get("/audit-events?action=nothing").text
+    assert "The chain holds" in admin.get("/audit-events?verify=yes").text
+    with door.govern.engine.begin() as connection:
+        for trigger in ("audit_events_no_update", "audit_events_no_delete"):
+            if connection.dialect.name == "sqlite":
+                connection.execute(sa.text(f"DROP TRIGGER IF EXISTS {trigger}"))
+        names = (
+            connection.scalars(sa.text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all()
+            if connection.dialect.name == "sqlite"
+            else []
+        )
+        for trigger in names:
+            connection.execute(sa.text(f"DROP TRIGGER {trigger}"))
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.text("ALTER TABLE audit_events DISABLE TRIGGER USER"))
+        connection.execute(sa.text("UPDATE audit_events SET actor_label = 'somebody else' WHERE seq = 2"))
+    verdict = admin.get("/audit-events?verify=yes")
+    assert "The chain is broken at event 2" in verdict.text
+
+
+# --- lists and reach ---
+
+
+def test_members_are_searched_and_filtered(door: Door, admin: Reader) -> None:
+    assert EVE in admin.get("/members?search=EVE").text
+    assert OLA not in admin.get("/members?search=EVE").text
+    assert "Nobody matches" in admin.get("/members?search=%25").text
+    owners = admin.get("/members?role=owner").text
+    assert ADA in owners
+    assert EVE not in owners
+
+
+def test_a_manager_sees_their_people_only(door: Door, readers: dict[str, Reader]) -> None:
+    page = readers["manager"].get("/members").text
+    assert EVE in page
+    assert OLA not in page
+    assert readers["manager"].get(f"/members/{OLA}").status_code == 404
+    theirs, other = door.world.key(EVE), door.world.key(OLA, name="other")
+    assert readers["manager"].get(f"/keys/{theirs.id}").status_code == 200
+    assert readers["manager"].get(f"/keys/{other.id}").status_code == 404
+    assert readers["manager"].get(f"/keys/{other.id}/revoke").status_code == 404

@@ -1,0 +1,205 @@
+"""Each page for each role: it renders, or refuses; nothing inline; headings in order; hostile names stay text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from html.parser import HTMLParser
+
+from werkzeug.test import TestResponse
+
+from govern.budgets import service as budgets
+from govern.identity import queries as identity
+from tests.given import EVE, MAL, OLA
+from tests.web.conftest import CLI, Door
+from tests.web.pages.conftest import Reader
+
+SEEN, REFUSED, HIDDEN, MOVED = 200, 403, 404, 303
+
+# Address, then what admin, manager, auditor and employee get. The things belong to Eve, who reports to the manager.
+TABLE = {
+    "/": (SEEN, SEEN, SEEN, MOVED),
+    "/members": (SEEN, SEEN, SEEN, SEEN),
+    "/members/{eve}": (SEEN, SEEN, SEEN, SEEN),
+    "/members/{other}": (SEEN, HIDDEN, SEEN, HIDDEN),
+    "/members/{eve}/revoke": (SEEN, REFUSED, REFUSED, REFUSED),
+    "/invites": (SEEN, REFUSED, SEEN, REFUSED),
+    "/invites/new": (SEEN, REFUSED, REFUSED, REFUSED),
+    "/invites/{invite}/cancel": (SEEN, REFUSED, REFUSED, REFUSED),
+    "/offboardings": (SEEN, REFUSED, SEEN, REFUSED),
+    "/offboardings/{removal}": (SEEN, REFUSED, SEEN, REFUSED),
+    "/projects": (SEEN, SEEN, SEEN, SEEN),
+    "/projects/{project}": (SEEN, SEEN, SEEN, SEEN),
+    "/keys": (SEEN, SEEN, SEEN, SEEN),
+    "/keys/new": (SEEN, SEEN, REFUSED, SEEN),
+    "/keys/{key}": (SEEN, SEEN, SEEN, SEEN),
+    "/keys/{key}/revoke": (SEEN, SEEN, REFUSED, SEEN),
+    "/usage": (SEEN, SEEN, SEEN, SEEN),
+    "/usage?by=project&view=billed&range=90": (SEEN, SEEN, SEEN, SEEN),
+    "/budgets": (SEEN, SEEN, SEEN, SEEN),
+    "/budgets/new": (SEEN, REFUSED, REFUSED, REFUSED),
+    "/budgets/{budget}": (SEEN, SEEN, SEEN, SEEN),
+    "/budgets/{whole}": (SEEN, HIDDEN, SEEN, HIDDEN),
+    "/budgets/{budget}/edit": (SEEN, REFUSED, REFUSED, REFUSED),
+    "/budgets/{budget}/retire": (SEEN, REFUSED, REFUSED, REFUSED),
+    "/alerts": (SEEN, SEEN, SEEN, SEEN),
+    "/audit-events": (SEEN, REFUSED, SEEN, REFUSED),
+    "/audit-events?verify=yes": (SEEN, REFUSED, SEEN, REFUSED),
+    "/jobs": (SEEN, REFUSED, SEEN, REFUSED),
+    "/tokens": (SEEN, SEEN, SEEN, SEEN),
+    "/tokens/new": (SEEN, SEEN, SEEN, SEEN),
+    "/tokens/{token}/revoke": (SEEN, HIDDEN, HIDDEN, SEEN),
+    "/me": (SEEN, SEEN, SEEN, SEEN),
+}
+ROLES = ("admin", "manager", "auditor", "employee")
+
+
+@dataclass
+class Things:
+    """Ids to put into addresses."""
+
+    names: dict[str, str]
+
+    def address(self, pattern: str) -> str:
+        return pattern.format(**self.names)
+
+
+def add_things(door: Door) -> Things:
+    """One of everything, mostly Eve's."""
+    world = door.world
+    eve = world.person(EVE)
+    key = world.key(EVE)
+    invite = world.invite("new@acme.example")
+    removal = world.remove(MAL)
+    with world.govern.unit_of_work(CLI) as uow:
+        budget = budgets.create_budget(uow, name="Eve", scope="person", scope_id=eve.id, monthly_usd=Decimal(10))
+        whole = budgets.create_budget(uow, name="All", scope="organization", monthly_usd=Decimal(100))
+    door.token("employee")
+    with world.govern.unit_of_work.reading() as session:
+        token = identity.find_tokens(session, person_ids=[eve.id])[0]
+    return Things(
+        {
+            "eve": EVE, "other": OLA, "invite": invite.id, "removal": removal.id, "project": key.project_id, "key": key.id,
+            "budget": budget.id, "whole": whole.id, "token": token.id,
+        }
+    )  # fmt: skip
+
+
+class Outline(HTMLParser):
+    """What must hold for every page: one main heading, no inline code, labels for fields, ids once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headings: list[int] = []
+        self.faults: list[str] = []
+        self.ids: set[str] = set()
+        self.named: set[str] = set()
+        self.fields: list[dict[str, str]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self.faults += [f"{tag} {name}" for name in given if name == "style" or name.startswith(("on", "hx-on", "javascript:"))]
+        if tag == "style" or (tag == "script" and "src" not in given):
+            self.faults.append(f"inline {tag}")
+        self.faults += [value for name, value in given.items() if name in ("src", "href") and re.match(r"(https?:)?//", value)]
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if (own := given.get("id")) is not None:
+            self.faults += [f"id {own} twice"] if own in self.ids else []
+            self.ids.add(own)
+        if tag == "label":
+            self.named.add(given.get("for", ""))
+        if tag in ("input", "select", "textarea") and given.get("type") not in ("hidden", "radio", "checkbox"):
+            self.fields.append(given)
+
+
+def check_outline(page: TestResponse) -> None:
+    outline = Outline()
+    outline.feed(page.text)
+    assert not outline.faults
+    assert outline.headings.count(1) == 1
+    for field in outline.fields:
+        assert field.get("id") in outline.named or "aria-label" in field, field
+
+
+def test_each_page_for_each_role(door: Door, readers: dict[str, Reader]) -> None:
+    things = add_things(door)
+    for pattern, expected in TABLE.items():
+        for role, status in zip(ROLES, expected, strict=True):
+            page = readers[role].get(things.address(pattern))
+            assert page.status_code == status, f"{role} {pattern}: {page.status_code}"
+            if status == SEEN:
+                check_outline(page)
+                assert page.headers["Cache-Control"] == "no-store"
+                assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+
+
+def test_the_table_holds_every_page(door: Door) -> None:
+    """A new page must be put into the table above."""
+    addresses = {re.sub(r"\{[^}]*\}", "<>", pattern.partition("?")[0]) for pattern in TABLE}
+    for rule in door.app.url_map.iter_rules():
+        if rule.endpoint.partition(".")[0].endswith("_page") and "GET" in (rule.methods or ()) and "devices" not in rule.endpoint:
+            assert re.sub(r"<[^>]*>", "<>", rule.rule) in addresses, f"{rule.rule} is in no test"
+
+
+def test_nobody_sees_a_page_without_signing_in(door: Door) -> None:
+    stranger = door.browser()
+    for pattern in TABLE:
+        page = stranger.get(re.sub(r"\{[^}]*\}", "x", pattern))
+        assert page.status_code == 303
+        assert page.location.startswith("/auth/sign-in")
+
+
+def test_the_menu_shows_what_one_may_open(readers: dict[str, Reader]) -> None:
+    def menu(role: str, page: str) -> list[str]:
+        return re.findall(r'<a class="side-link"[^>]*>.*?<span>([^<]*)</span>', readers[role].get(page).text)
+
+    assert menu("employee", "/me") == ["My page", "API tokens"]
+    assert menu("manager", "/") == [
+        "Overview",
+        "Members",
+        "Keys",
+        "Projects",
+        "Usage",
+        "Budgets",
+        "Alerts",
+        "My page",
+        "API tokens",
+    ]
+    assert "Audit" in menu("auditor", "/")
+    for role in ROLES:
+        for address in re.findall(r'<a class="side-link" href="([^"]*)"', readers[role].get("/me").text):
+            assert readers[role].get(address).status_code == 200, f"{role} {address}"
+
+
+POLYGLOTS = (
+    '"><script>alert(1)</script>',
+    "'-alert(1)-'{{7*7}}${7*7}",
+    "<img src=x onerror=alert(1)>",
+    "\u202egnp.exe" + "x" * 100,
+)
+
+
+def test_hostile_names_stay_text(door: Door, admin: Reader) -> None:
+    tables = door.world.openai.org.tables  # names that OpenAI hands out
+    for name in POLYGLOTS:
+        for project in tables.projects.values():
+            project.name = name
+        for user in tables.users.values():
+            user.name = name
+        door.world.synced()
+        printable = "".join(each for each in name if each.isprintable())[:110]
+        key = door.world.requested_key(EVE, name=printable)
+        with door.govern.unit_of_work(CLI) as uow:
+            budget = budgets.create_budget(uow, name=printable, scope="organization", monthly_usd=Decimal(10))
+        for address in (
+            "/", "/members", f"/members/{EVE}", f"/members/{EVE}/revoke", "/projects", f"/projects/{key.project_id}", "/keys",
+            f"/keys/{key.id}", f"/keys/{key.id}/revoke", "/keys/new", "/invites/new", "/budgets", f"/budgets/{budget.id}",
+            "/audit-events", "/usage?by=model&model=%3Cscript%3Ealert(1)%3C/script%3E", "/members?search=%22%3E%3Cscript%3E",
+        ):  # fmt: skip
+            page = admin.get(address)
+            assert page.status_code == 200, address
+            check_outline(page)
+            assert "<img src=x" not in page.text
+            assert ">49<" not in page.text
