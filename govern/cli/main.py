@@ -21,8 +21,12 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "fake-openai": ("govern.cli.fake_openai:fake_openai", "Serve an invented OpenAI organization for tests and demos."),
     "init": ("govern.cli.init:init", "Make a sealing key, or a one-time link for the first administrator."),
     "jobs": ("govern.cli.jobs:jobs", "See the timetable and its runs; run a job now."),
+    "key": ("govern.client.commands:key", "Fetch, see, rotate and return your own keys on this machine."),
     "keys": ("govern.cli.keys:keys", "List, issue, reveal and revoke keys."),
+    "login": ("govern.client.commands:login", "Sign in on this machine, to fetch your own key."),
+    "logout": ("govern.client.commands:logout", "Sign this machine out."),
     "members": ("govern.cli.members:members", "List, invite and revoke members."),
+    "run": ("govern.client.commands:run", "Run a program with your key in its environment, and nowhere else."),
     "sync": ("govern.cli.sync:sync", "Pull the directory, usage and costs now."),
     "token": ("govern.cli.token:token", "Create, list and revoke API tokens."),
     "web": ("govern.cli.web:web", "Serve the dashboard and the REST API."),
@@ -57,7 +61,8 @@ class Commands(click.Group):
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
-        if ctx.obj and ctx.obj.get("own_process"):
+        # The thin client logs nothing, and nothing of the server is imported for it.
+        if ctx.obj and ctx.obj.get("own_process") and not module.startswith("govern.client"):
             from govern.cli.logs import configure
 
             configure(logging.INFO if cmd_name in SERVERS else logging.WARNING)
