@@ -54,12 +54,8 @@ def run_usage(
     run = _Run(unit_of_work, Actor(ActorKind.JOB, "usage.sync", "usage.sync"), prices or load_prices())
     for endpoint in endpoints:
 
-        def read(start: date, end: date, now: datetime, endpoint: str = endpoint) -> Staged:
-            # A time in the future is refused. Whole seconds, because that is how the wire counts.
-            until = min(midnight(end), now.replace(microsecond=0))
-            if until <= midnight(start):
-                return Staged(start, end)
-            return stage_usage(source.usage(endpoint, midnight(start), until, WIDTH), start, end)
+        def read(start: date, end: date, endpoint: str = endpoint) -> Staged:
+            return stage_usage(source.usage(endpoint, midnight(start), midnight(end), WIDTH), start, end)
 
         run.pull(UsageWriter(endpoint, WIDTH), read, _DAYS_PER_USAGE_CALL, trailing_days, backfill_days)
     run.relearn()
@@ -77,7 +73,7 @@ def run_costs(
     """Bring billed costs up to date, by UTC day. Returns counts. Raises ProviderError; whole days stay stored."""
     run = _Run(unit_of_work, Actor(ActorKind.JOB, "costs.sync", "costs.sync"), prices or load_prices())
 
-    def read(start: date, end: date, _now: datetime) -> Staged:
+    def read(start: date, end: date) -> Staged:
         return stage_costs(source.costs(start, end), start, end)
 
     run.pull(CostWriter(COSTS, "1d"), read, _DAYS_PER_COST_CALL, trailing_days, backfill_days)
@@ -105,7 +101,7 @@ class _Run:
     def pull(
         self,
         writer: Writer,
-        read: Callable[[date, date, datetime], Staged],
+        read: Callable[[date, date], Staged],
         longest: int,
         trailing_days: int,
         backfill_days: int,
@@ -121,7 +117,7 @@ class _Run:
         due = due_days(ledger, now=utcnow(), trailing_days=trailing_days, backfill_days=backfill_days)
         for start, end in reversed(ranges(due, longest)):
             began = utcnow()
-            staged = _read_whole(read, start, end, began)
+            staged = _read_whole(read, start, end)
             crashpoint("usage.sync.read")
             self._store(writer, staged, began)
             crashpoint("usage.sync.stored")
@@ -191,14 +187,14 @@ class _Run:
             self._counts["relearned"] += len(stale.usage) + len(stale.costs)
 
 
-def _read_whole(read: Callable[[date, date, datetime], Staged], start: date, end: date, now: datetime) -> Staged:
+def _read_whole(read: Callable[[date, date], Staged], start: date, end: date) -> Staged:
     """All pages of the stretch. A 400 in the middle is a cursor that expired: begin again at the first page, once."""
     try:
-        return read(start, end, now)
+        return read(start, end)
     except Rejected as error:
         if error.status != 400:
             raise
-        return read(start, end, now)
+        return read(start, end)
 
 
 def _serialize(uow: UnitOfWork) -> None:

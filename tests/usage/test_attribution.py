@@ -67,7 +67,7 @@ def test_a_key_that_we_issued_leads_to_its_person_whatever_openai_says_of_the_us
 
 
 def test_a_personal_key_leads_to_its_owner(world: World, govern: Govern) -> None:
-    project = world.synced().project("Search")
+    world.synced()
     api_key, _ = world.openai.make_personal_key(EVE, "Search")
     world.synced()
     pull(govern, Reported([used("2026-03-09T10:00", key=api_key)], [billed("2026-03-09", "3", key=api_key)]))
