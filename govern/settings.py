@@ -152,6 +152,8 @@ class Keys(Section):
     most_per_person: int = Field(5, ge=1, le=100)
     reveal_again_minutes: int = Field(10, ge=0, le=60)
     unseen_hours: int = Field(24, ge=1, le=168)
+    overlap_hours: int = Field(24, ge=0, le=24 * 30)
+    """How long the old version of a rotated key works on when nobody is seen using the new one."""
 
 
 class Devices(Section):

@@ -23,6 +23,7 @@ from govern.core.uow import Actor, ActorKind
 from govern.fakes.openai import FakeOpenAI
 from govern.fakes.openai.oracle import KeyRow
 from govern.keys import queries as key_queries
+from govern.keys import reveals
 from govern.keys import service as keys
 from govern.keys.models import Key, KeyVersion
 from govern.members import queries as members
@@ -126,7 +127,7 @@ class World:
         """Reveal the key, as the person it is for unless another actor is named."""
         who = actor or Actor(ActorKind.PERSON, key.person_id, "holder")
         with self.govern.unit_of_work(who) as uow:
-            return keys.reveal(uow, key.id, repeat_key=repeat_key, window=timedelta(minutes=10)).reveal()
+            return reveals.reveal(uow, key.id, repeat_key=repeat_key, window=timedelta(minutes=10)).reveal()
 
     def peek(self, key: Key) -> str:
         """The sealed value, opened without any command: to ask the fake whether it would accept it."""

@@ -13,7 +13,7 @@ from govern.cli import host, output
 from govern.cli.projects import project_id_of
 from govern.cli.waiting import carried_out
 from govern.core.errors import Rejected
-from govern.keys import queries, service
+from govern.keys import queries, reveals, service
 from govern.keys.models import ENDED_STATES, Key, KeyState
 from govern.people import queries as people
 from govern.projects import queries as projects
@@ -77,7 +77,7 @@ def issue(person: str, project: str, name: str, days: int | None, as_json: bool)
 def reveal(key_id: str) -> None:
     """Print the value of a key that you issued from this host. Once: then it is destroyed here."""
     with host.opened() as govern, govern.unit_of_work(host.host_actor()) as uow:
-        value = service.reveal(uow, key_id, repeat_key=None, window=timedelta(0))
+        value = reveals.reveal(uow, key_id, repeat_key=None, window=timedelta(0))
     print(value.reveal())
 
 

@@ -12,6 +12,7 @@ NAMES: Final = (
     "budgets.evaluate",
     "keys.expire",
     "reveals.shred",
+    "keys.rotate",
     "keys.reconcile",
     "housekeeping",
 )

@@ -30,16 +30,25 @@ ENDING_STATES = (KeyState.REVOKING, KeyState.ABORTING)
 ENDED_STATES = (KeyState.REVOKED, KeyState.ABORTED)
 
 
+class KeyKind(StrEnum):
+    """PERSONAL: for one person. SHARED: an application's; `person_id` owns it, and entitled people may open it."""
+
+    PERSONAL = "personal"
+    SHARED = "shared"
+
+
 class Key(Base):
-    """A credential of one person in one project; its id and name stay while versions come and go. Rows are never deleted."""
+    """A credential in one project; its id and name stay while versions come and go. Rows are never deleted."""
 
     __tablename__ = "keys"
 
     id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
     person_id: Mapped[str] = mapped_column(sa.ForeignKey("people.id"), index=True)
     project_id: Mapped[str] = mapped_column(sa.ForeignKey("projects.id"), index=True)
+    kind: Mapped[KeyKind] = mapped_column(words(KeyKind), default=KeyKind.PERSONAL, server_default=KeyKind.PERSONAL.value)
     name: Mapped[str] = mapped_column(sa.String(120))
     state: Mapped[KeyState] = mapped_column(words(KeyState), index=True)
+    rotate_every_days: Mapped[int | None]
     requested_by: Mapped[str] = mapped_column(sa.String(120))
     requested_at: Mapped[datetime] = mapped_column(UTCDateTime)
     revoke_reason: Mapped[str | None] = mapped_column(sa.String(500))
@@ -71,6 +80,10 @@ class KeyVersion(Base):
     revealed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     shredded_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     absent_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Set on a version that a newer one replaces: it ends when the newer one was seen in use, or at this time.
+    retire_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    seen_in_use_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    reason: Mapped[str | None] = mapped_column(sa.String(500))
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (sa.UniqueConstraint("key_id", "number"),)
@@ -79,6 +92,31 @@ class KeyVersion(Base):
     def remote_name(self) -> str:
         """The service account's name at OpenAI, by which a dead attempt's account is found again."""
         return f"govern:{self.id}"
+
+
+class KeyEntitlement(Base):
+    """Somebody who may open a shared key, from when to when. At most one that lasts per key and person."""
+
+    __tablename__ = "key_entitlements"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    key_id: Mapped[str] = mapped_column(sa.ForeignKey("keys.id"), index=True)
+    person_id: Mapped[str] = mapped_column(sa.ForeignKey("people.id"), index=True)
+    added_by: Mapped[str] = mapped_column(sa.String(120))
+    added_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    removed_by: Mapped[str | None] = mapped_column(sa.String(120))
+    removed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (
+        sa.Index(
+            "uq_key_entitlements_open",
+            "key_id",
+            "person_id",
+            unique=True,
+            sqlite_where=sa.text("removed_at IS NULL"),
+            postgresql_where=sa.text("removed_at IS NULL"),
+        ),
+    )
 
 
 class Reveal(Base):

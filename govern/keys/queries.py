@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from govern.core.errors import NotFound
-from govern.keys.models import ENDED_STATES, OPEN_STATES, Key, KeyState, KeyVersion, ObservedKey, Reveal
+from govern.keys.models import (
+    ENDED_STATES,
+    OPEN_STATES,
+    Key,
+    KeyEntitlement,
+    KeyKind,
+    KeyState,
+    KeyVersion,
+    ObservedKey,
+    Reveal,
+)
 
 
 def get(session: Session, key_id: str) -> Key:
@@ -34,20 +44,21 @@ def versions(session: Session, key_ids: Sequence[str]) -> dict[str, KeyVersion]:
 
 
 def open_versions(session: Session, person_id: str) -> Sequence[KeyVersion]:
-    """Versions of the person that are not proven gone."""
-    query = sa.select(KeyVersion).join(Key, Key.id == KeyVersion.key_id)
+    """Versions of the person's own keys that are not proven gone."""
+    query = sa.select(KeyVersion).join(Key, Key.id == KeyVersion.key_id).where(Key.kind == KeyKind.PERSONAL)
     return session.scalars(query.where(Key.person_id == person_id, KeyVersion.state.not_in(ENDED_STATES))).all()
 
 
 def all_versions(session: Session, person_id: str) -> Sequence[KeyVersion]:
-    """Every version ever made for the person."""
-    return session.scalars(sa.select(KeyVersion).join(Key, Key.id == KeyVersion.key_id).where(Key.person_id == person_id)).all()
+    """Every version ever made for the person alone."""
+    query = sa.select(KeyVersion).join(Key, Key.id == KeyVersion.key_id).where(Key.kind == KeyKind.PERSONAL)
+    return session.scalars(query.where(Key.person_id == person_id)).all()
 
 
 def held(session: Session, person_id: str) -> int:
-    """How many keys the person holds or was promised."""
-    query = sa.select(sa.func.count()).select_from(Key).where(Key.person_id == person_id, Key.state.in_(OPEN_STATES))
-    return session.scalar(query) or 0
+    """How many keys of their own the person holds or was promised."""
+    mine = sa.select(sa.func.count()).select_from(Key).where(Key.person_id == person_id, Key.state.in_(OPEN_STATES))
+    return session.scalar(mine.where(Key.kind == KeyKind.PERSONAL)) or 0
 
 
 def find_keys(
@@ -59,6 +70,7 @@ def find_keys(
     person_ids: Sequence[str] | None = None,
     project_id: str | None = None,
     state: KeyState | None = None,
+    kind: KeyKind | None = None,
 ) -> Sequence[Key]:
     """Keys, newest first, older than the key id `after`. `person_ids` limits to those people (a manager's reports)."""
     query = sa.select(Key).order_by(Key.id.desc()).limit(limit)
@@ -72,6 +84,8 @@ def find_keys(
         query = query.where(Key.project_id == project_id)
     if state:
         query = query.where(Key.state == state)
+    if kind:
+        query = query.where(Key.kind == kind)
     return session.scalars(query).all()
 
 
@@ -90,10 +104,91 @@ def observed_keys(
     return session.scalars(query.where(ObservedKey.id > after) if after else query).all()
 
 
-def due_for_expiry(session: Session, now: datetime, *, unseen_before: datetime) -> Sequence[tuple[Key, str]]:
-    """Live keys whose time has come, each with the reason."""
+def live_versions(session: Session, key_id: str) -> Sequence[KeyVersion]:
+    """The versions that work now, oldest first: one, or two while a rotation overlaps."""
+    query = sa.select(KeyVersion).where(KeyVersion.key_id == key_id, KeyVersion.state == KeyState.LIVE)
+    return session.scalars(query.order_by(KeyVersion.number)).all()
+
+
+def open_versions_of(session: Session, key_id: str) -> Sequence[KeyVersion]:
+    """The key's versions that are promised or live."""
+    return session.scalars(
+        sa.select(KeyVersion).where(KeyVersion.key_id == key_id, KeyVersion.state.in_(OPEN_STATES)).order_by(KeyVersion.number)
+    ).all()
+
+
+def due_for_expiry(session: Session, now: datetime, *, unseen_before: datetime) -> list[tuple[Key, KeyVersion, str]]:
+    """Live versions whose time has come, each with its key and the reason."""
     live = sa.select(Key, KeyVersion).join(KeyVersion, KeyVersion.key_id == Key.id).where(KeyVersion.state == KeyState.LIVE)
-    expired = session.execute(live.where(KeyVersion.expires_at <= now).order_by(Key.id))
-    unseen = session.execute(live.where(KeyVersion.revealed_at.is_(None), KeyVersion.issued_at <= unseen_before).order_by(Key.id))
-    reasons = {row[0].id: (row[0], "It expired.") for row in expired}
-    return list(({row[0].id: (row[0], "Nobody opened it in time.") for row in unseen} | reasons).values())
+    expired = session.execute(live.where(KeyVersion.expires_at <= now).order_by(KeyVersion.id))
+    due = {row[1].id: (row[0], row[1], "It expired.") for row in expired}
+    unseen = session.execute(
+        live.where(KeyVersion.revealed_at.is_(None), KeyVersion.issued_at <= unseen_before).order_by(KeyVersion.id)
+    )
+    for row in unseen:
+        due.setdefault(row[1].id, (row[0], row[1], "Nobody opened it in time."))
+    return list(due.values())
+
+
+def entitled_people(session: Session, key_id: str) -> Sequence[str]:
+    """Ids of the people who may open a shared key now, its owner apart."""
+    query = sa.select(KeyEntitlement.person_id).where(KeyEntitlement.key_id == key_id, KeyEntitlement.removed_at.is_(None))
+    return session.scalars(query.order_by(KeyEntitlement.id)).all()
+
+
+def shared_keys_seen_by(session: Session, person_id: str) -> Sequence[Key]:
+    """Shared keys with a live version whose value this person has seen: what a removal of the person must rotate."""
+    query = (
+        sa.select(Key)
+        .join(KeyVersion, KeyVersion.key_id == Key.id)
+        .join(Reveal, Reveal.version_id == KeyVersion.id)
+        .where(Key.kind == KeyKind.SHARED, KeyVersion.state == KeyState.LIVE, Reveal.actor_id == person_id)
+    )
+    return session.scalars(query.distinct().order_by(Key.id)).all()
+
+
+def due_for_retirement(session: Session, now: datetime) -> list[tuple[Key, KeyVersion]]:
+    """Old versions that a newer live one has replaced: it was seen in use, or the overlap is over."""
+    newer = aliased(KeyVersion)
+    query = (
+        sa.select(Key, KeyVersion)
+        .join(KeyVersion, KeyVersion.key_id == Key.id)
+        .join(newer, sa.and_(newer.key_id == Key.id, newer.number > KeyVersion.number, newer.state == KeyState.LIVE))
+        .where(
+            KeyVersion.state == KeyState.LIVE,
+            KeyVersion.retire_at.is_not(None),
+            sa.or_(KeyVersion.retire_at <= now, newer.seen_in_use_at.is_not(None)),
+        )
+        .order_by(KeyVersion.id)
+    )
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def due_for_rotation(session: Session, now: datetime) -> list[Key]:
+    """Live keys with a rotation interval whose only open version is older than that."""
+    query = (
+        sa.select(Key, sa.func.max(KeyVersion.issued_at))
+        .join(KeyVersion, KeyVersion.key_id == Key.id)
+        .where(Key.state == KeyState.LIVE, Key.rotate_every_days.is_not(None), KeyVersion.state.in_(OPEN_STATES))
+        .group_by(Key.id)
+        .having(sa.func.count() == 1, sa.func.max(KeyVersion.issued_at).is_not(None))
+        .order_by(Key.id)
+    )
+    due = []
+    for key, issued_at in session.execute(query):
+        assert issued_at is not None  # the query asked for it
+        if issued_at + timedelta(days=key.rotate_every_days or 0) <= now:
+            due.append(key)
+    return due
+
+
+def nobody_left_to_see(session: Session, key: Key, version: KeyVersion, unseen_before: datetime) -> bool:
+    """Whether a shared key's value may go: all who may open it have, or had their time since the last of them was entitled."""
+    entitled = session.scalars(
+        sa.select(KeyEntitlement).where(KeyEntitlement.key_id == key.id, KeyEntitlement.removed_at.is_(None))
+    ).all()
+    seen = set(session.scalars(sa.select(Reveal.actor_id).where(Reveal.version_id == version.id)))
+    if {key.person_id, *(row.person_id for row in entitled)} <= seen:
+        return True
+    since = max([version.issued_at or version.created_at, *(row.added_at for row in entitled)])
+    return since <= unseen_before

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
-from govern.core.errors import InvalidInput, NotAllowed, PolicyViolation
+from govern.core.errors import Conflict, InvalidInput, NotAllowed, PolicyViolation
 from govern.core.uow import Actor
-from govern.keys.models import Key
+from govern.keys.models import Key, KeyState, KeyVersion
 from govern.people.models import Person, PersonState
 from govern.projects.models import Project
 
@@ -42,7 +43,23 @@ def check_name(name: str) -> str:
     return name
 
 
-def check_may_reveal(key: Key, actor: Actor) -> None:
-    """Only the one it is for and the one who asked for it may see the value. Raises NotAllowed."""
-    if actor.id not in (key.person_id, key.requested_by):
-        raise NotAllowed("Only the person the key is for, or whoever asked for it, can see its value.")
+def check_rotation(every_days: int | None, lifetime: timedelta) -> None:
+    """Raise InvalidInput for an interval that a version does not live to see."""
+    if every_days is not None and not timedelta(days=1) <= timedelta(days=every_days) < lifetime:
+        raise InvalidInput(
+            "A key is rotated after at least a day and before it expires.", {"rotate_every_days": "Choose less than its life."}
+        )
+
+
+def check_may_rotate(key: Key, open_versions: Sequence[KeyVersion]) -> None:
+    """Raise Conflict unless the key lives with exactly one version: never more than two at a time."""
+    if key.state is not KeyState.LIVE:
+        raise Conflict(f"The key is {key.state.value}; only a live key is rotated.")
+    if len(open_versions) > 1:
+        raise Conflict("The key is being rotated already; its old version still works.")
+
+
+def check_may_reveal(key: Key, actor: Actor, entitled: Collection[str]) -> None:
+    """Only those whom it is for, and whoever asked for it, may see the value. Raises NotAllowed."""
+    if actor.id not in {key.person_id, key.requested_by, *entitled}:
+        raise NotAllowed("Only the people the key is for, or whoever asked for it, can see its value.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from govern.core.db import Money
 from govern.core.errors import InvalidInput
 from govern.projects.models import Project
-from govern.usage.models import Clock, CostFact, CostSeries, DailySpend, SyncWindow
+from govern.usage.models import Clock, CostFact, CostSeries, DailySpend, SyncWindow, UsageFact, UsageSeries
 from govern.usage.names import COLUMNS, KEY, By, Names
 from govern.usage.rollup import COSTS, CURRENCY
 from govern.usage.rules import DAY
@@ -248,3 +248,14 @@ def _bounds(by: Sequence[By], after: Sequence[str]) -> list[Any]:
         return [date.fromisoformat(value) if each is By.DAY else value for each, value in zip(by, after, strict=True)]
     except ValueError:
         raise InvalidInput("The cursor is not readable.", {"after": "Use the cursor of the page before."}) from None
+
+
+def last_uses(session: Session, api_key_remote_ids: Collection[str]) -> dict[str, datetime]:
+    """OpenAI's key id → the beginning of the last bucket in which usage of it was reported. Keys without any are left out."""
+    query = (
+        sa.select(UsageSeries.api_key_remote_id, sa.func.max(UsageFact.bucket_start))
+        .join(UsageFact, UsageFact.series_id == UsageSeries.id)
+        .where(UsageSeries.api_key_remote_id.in_(api_key_remote_ids))
+        .group_by(UsageSeries.api_key_remote_id)
+    )
+    return {row[0]: row[1] for row in session.execute(query)}

@@ -13,10 +13,12 @@ from datetime import timedelta
 from govern.bootstrap import Govern
 from govern.budgets import service as budgets
 from govern.core.uow import Actor, ActorKind
+from govern.keys import reveals, rotation
 from govern.keys import service as keys
 from govern.keys import sync as key_sync
 from govern.members import sync as directory
 from govern.settings import Settings
+from govern.usage import queries as usage_queries
 from govern.usage import sync as usage
 from govern.worker import housekeeping
 from govern.worker.progress import Progress
@@ -45,6 +47,7 @@ def timetable(settings: Settings) -> tuple[Job, ...]:
         Job("budgets.evaluate", timedelta(minutes=5), evaluate_budgets, after="usage.sync"),
         Job("keys.expire", timedelta(minutes=5), expire_keys),
         Job("reveals.shred", timedelta(minutes=1), shred_reveals),
+        Job("keys.rotate", timedelta(minutes=5), rotate_keys),
         Job("keys.reconcile", timedelta(hours=1), reconcile_keys, after="directory.sync"),
         Job("housekeeping", timedelta(hours=6), housekeeping.run),
     )
@@ -85,7 +88,17 @@ def expire_keys(govern: Govern, _progress: Progress) -> Report:
 def shred_reveals(govern: Govern, _progress: Progress) -> Report:
     """Destroy sealed values whose time to be shown again is over."""
     with govern.unit_of_work(Actor(ActorKind.JOB, "reveals.shred", "reveals.shred")) as uow:
-        return keys.shred_due(uow, window=timedelta(minutes=govern.settings.keys.reveal_again_minutes))
+        settings = govern.settings.keys
+        window, unseen = timedelta(minutes=settings.reveal_again_minutes), timedelta(hours=settings.unseen_hours)
+        return reveals.shred_due(uow, window=window, unseen=unseen)
+
+
+def rotate_keys(govern: Govern, _progress: Progress) -> Report:
+    """Begin the rotations that are due, see which new versions are in use, and end the old ones that they replace."""
+    with govern.unit_of_work(Actor(ActorKind.JOB, "keys.rotate", "keys.rotate")) as uow:
+        report = rotation.rotate_due(uow, overlap=timedelta(hours=govern.settings.keys.overlap_hours))
+        rotation.note_use(uow, usage_queries.last_uses(uow.session, rotation.waiting_for_use(uow)))
+        return report | rotation.retire_due(uow)
 
 
 def reconcile_keys(govern: Govern, _progress: Progress) -> Report:

@@ -84,7 +84,8 @@ def test_the_same_conditions_hold_on_partial_indexes(empty: sa.Engine) -> None:
         [index] = [i for table in schema.metadata.sorted_tables for i in table.indexes if i.name == name]
         wanted = str(index.dialect_options[empty.dialect.name]["where"])
         words = {word.strip("'(),") for word in wanted.split() if "'" in word}
-        assert words, name
+        if not words:
+            assert condition.strip("()").casefold() == wanted.casefold(), (name, condition)
         assert all(f"'{word}'" in condition for word in words), (name, condition)
         assert condition.count("'") == 2 * len(words), (name, condition)
 

@@ -13,6 +13,7 @@ from govern.core.crypto import CannotOpen, Secret
 from govern.core.errors import Conflict, Gone, GovernError, NotAllowed, NotFound
 from govern.core.uow import Actor, ActorKind
 from govern.keys import queries, service
+from govern.keys import reveals as revealing
 from tests.given import ADMIN, MAX, World
 
 STRANGER = Actor(ActorKind.PERSON, "per_mal", "Mal")
@@ -98,7 +99,7 @@ class TestTheSameRequestAgain:
     def test_without_a_window_it_is_destroyed_at_once(self, known: World) -> None:
         key = known.key()
         with known.govern.unit_of_work(ADMIN) as uow:
-            service.reveal(uow, key.id, repeat_key="idem-1", window=timedelta(0))
+            revealing.reveal(uow, key.id, repeat_key="idem-1", window=timedelta(0))
         assert known.version(key).sealed is None
 
     def test_what_may_be_repeated_no_more_is_destroyed(self, known: World, clock: FrozenDateTimeFactory) -> None:
@@ -107,7 +108,7 @@ class TestTheSameRequestAgain:
 
         def shred() -> int:
             with known.govern.unit_of_work(ADMIN) as uow:
-                return service.shred_due(uow, window=timedelta(minutes=10))["destroyed"]
+                return revealing.shred_due(uow, window=timedelta(minutes=10), unseen=timedelta(hours=24))["destroyed"]
 
         clock.tick(timedelta(minutes=9, seconds=59))
         assert shred() == 0
@@ -135,7 +136,7 @@ class TestWhatCannotBeShown:
 
     def test_an_unknown_key(self, known: World) -> None:
         with pytest.raises(NotFound), known.govern.unit_of_work(ADMIN) as uow:
-            service.reveal(uow, "key_unknown", repeat_key=None, window=timedelta(0))
+            revealing.reveal(uow, "key_unknown", repeat_key=None, window=timedelta(0))
 
     def test_a_sealed_value_moved_from_another_row(self, known: World) -> None:
         """Whoever may write to the database still cannot hand one person's value to another."""

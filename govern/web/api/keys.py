@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from govern.core.errors import NotFound, Rejected
 from govern.core.uow import UnitOfWork
-from govern.keys import queries, service
+from govern.keys import queries, reveals, service
 from govern.keys.models import ENDED_STATES, Key, KeyState
 from govern.people import queries as people
 from govern.projects import queries as projects
@@ -192,7 +192,7 @@ class Revealing(MethodView):
         window = timedelta(minutes=govern().settings.keys.reveal_again_minutes)
 
         def command(uow: UnitOfWork, _again: bool) -> tuple[str, Answer]:
-            value = service.reveal(uow, key_id, repeat_key=request.headers.get(HEADER), window=window)
+            value = reveals.reveal(uow, key_id, repeat_key=request.headers.get(HEADER), window=window)
             return key_id, Answer({"id": key_id, "value": value.reveal()})
 
         return carry_out_secretly(command)

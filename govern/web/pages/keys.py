@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from govern.core import outbox
 from govern.core.errors import Gone, InvalidInput, NotAllowed, NotFound
 from govern.identity.permissions import Reach
-from govern.keys import queries, rules, service
+from govern.keys import queries, reveals, rules, service
 from govern.keys.models import ENDED_STATES, ENDING_STATES, Key, KeyState
 from govern.people import queries as people
 from govern.people import service as people_service
@@ -125,7 +125,7 @@ def reveal(key_id: str) -> str | Response:
     mark = request.form.get("once") or None
     try:
         with govern().unit_of_work(current_actor()) as uow:
-            value = service.reveal(uow, key.id, repeat_key=mark, window=window)
+            value = reveals.reveal(uow, key.id, repeat_key=mark, window=window)
     except (Gone, NotAllowed) as error:
         return see(url_for("keys_page.show", key_id=key.id), error.sentence, "warning")
     return render_template("keys/reveal.html", key=key, value=value.reveal(), base_url=govern().settings.openai.base_url)
