@@ -1,0 +1,162 @@
+"""Lists: pages that fit together, and only what the asker may see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.given import EVE, MAL, MAX
+from tests.web.conftest import Caller, Door
+
+LISTS = ("members", "projects", "audit-events", "tokens", "jobs", "keys", "invites", "budgets")
+
+
+def walk(caller: Caller, path: str, limit: int) -> list[dict[str, Any]]:
+    """Every item, page by page."""
+    items: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        page = caller.get(f"{path}?limit={limit}{cursor}").get_json()
+        assert set(page) >= {"items", "next"}
+        assert len(page["items"]) <= limit
+        items += page["items"]
+        if page["next"] is None:
+            return items
+        assert page["items"], "an empty page is the last"
+        cursor = f"&cursor={page['next']}"
+
+
+@pytest.fixture
+def full(door: Door) -> Door:
+    """Several of everything."""
+    admin = door.api("admin")
+    project = door.world.project().id
+    for n in range(5):
+        admin.post("/keys", {"person": EVE, "project": project, "name": f"key {n}"})
+        admin.post("/invites", {"email": f"new{n}@acme.example"})
+        admin.post("/budgets", {"name": f"budget {n}", "scope": "organization", "monthly_usd": 10 + n})
+        admin.post("/tokens", {"name": f"token {n}", "role": "auditor"})
+    return door
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_pages_fit_together_whatever_their_size(full: Door, name: str) -> None:
+    auditor = full.api("auditor")
+    whole = auditor.get(f"/{name}?limit=200").get_json()
+    assert whole["next"] is None
+    keys = [item.get("id") or item["name"] for item in whole["items"]]
+    assert len(keys) >= 4
+    assert len(set(keys)) == len(keys)
+    for limit in (1, 2, 3, len(keys)):
+        assert [item.get("id") or item["name"] for item in walk(auditor, f"/{name}", limit)] == keys
+
+
+def test_a_list_does_not_shift_under_its_reader(full: Door) -> None:
+    auditor = full.api("auditor")
+    first = auditor.get("/keys?limit=3").get_json()
+    full.api("admin").post("/invites", {"email": "meanwhile@acme.example"})
+    full.world.requested_key(MAX, name="meanwhile")
+    rest = auditor.get(f"/keys?limit=3&cursor={first['next']}").get_json()
+    names = [item["name"] for item in first["items"] + rest["items"]]
+    assert names == ["key 4", "key 3", "key 2", "key 1", "key 0"]
+
+
+def test_a_cursor_belongs_to_its_list(full: Door) -> None:
+    auditor = full.api("auditor")
+    cursor = auditor.get("/keys?limit=1").get_json()["next"]
+    for other in LISTS:
+        status = auditor.get(f"/{other}?cursor={cursor}").status_code
+        assert status == (200 if other == "keys" else 422), other
+
+
+def test_filters_narrow(full: Door) -> None:
+    admin = full.api("admin")
+    assert len(admin.get(f"/keys?person={EVE}").get_json()["items"]) == 5
+    assert admin.get(f"/keys?person={MAX}").get_json()["items"] == []
+    assert admin.get("/keys?person=nobody@acme.example").get_json()["items"] == []
+    assert admin.get("/keys?state=live").get_json()["items"] == []
+    assert admin.get("/keys?project=no-such").get_json()["items"] == []
+    assert [item["email"] for item in admin.get("/members?search=EVE").get_json()["items"]] == [EVE]
+    assert admin.get("/members?search=%25").get_json()["items"] == []
+    actions = {item["action"] for item in admin.get("/audit-events?action=invite.&limit=200").get_json()["items"]}
+    assert actions == {"invite.requested"}
+
+
+def test_each_sees_their_own_and_a_manager_their_reports(full: Door) -> None:
+    full.world.requested_key(MAX, name="the manager's")
+    names = {role: {item["name"] for item in full.api(role).get("/keys").get_json()["items"]} for role in ("employee", "manager")}
+    eves = {f"key {n}" for n in range(5)}
+    assert names == {"employee": eves, "manager": eves | {"the manager's"}}
+    members = {
+        role: {item["email"] for item in full.api(role).get("/members").get_json()["items"]} for role in ("employee", "manager")
+    }
+    assert members == {"employee": {EVE}, "manager": {EVE, MAX}}
+    assert [item["name"] for item in full.api("employee").get("/tokens").get_json()["items"]] == ["employee"]
+
+
+def test_a_budget_is_seen_by_whom_it_is_about(door: Door) -> None:
+    admin = door.api("admin")
+    for name, scope in (("eve's", {"scope": "person", "scope_id": EVE}), ("max's", {"scope": "person", "scope_id": MAX})):
+        admin.post("/budgets", {"name": name, "monthly_usd": 10, **scope})
+    admin.post("/budgets", {"name": "everything", "monthly_usd": 10, "scope": "organization"})
+    seen = {
+        role: {item["name"] for item in door.api(role).get("/budgets").get_json()["items"]} for role in ("employee", "manager")
+    }
+    assert seen == {"employee": {"eve's"}, "manager": {"eve's", "max's"}}
+    hidden = {item["id"] for item in admin.get("/budgets").get_json()["items"] if item["name"] != "eve's"}
+    assert {door.api("employee").get(f"/budgets/{budget}").status_code for budget in hidden} == {404}
+
+
+def test_ids_of_others_are_not_there_whatever_one_does_with_them(door: Door) -> None:
+    """Mal is an employee without a seat: Eve's key, token, project and person are all "not there" to him, as made-up ids are."""
+    key = door.world.key(EVE)
+    mine = door.sign_in(MAL)
+    principal = door.principal(mine)
+    from datetime import timedelta
+
+    from govern.identity import tokens
+    from tests.web.conftest import CLI
+
+    with door.govern.unit_of_work(CLI) as uow:
+        _, secret = tokens.create_token(
+            uow,
+            principal,
+            name="mal",
+            permissions=sorted(principal.grants),
+            lifetime=timedelta(days=1),
+            person_id=principal.person_id,
+        )
+    mal = door.api(secret)
+    eve_token = door.api("employee").get("/tokens").get_json()["items"][0]["id"]
+    tries = [
+        ("GET", "/keys/{}", key.id, "key_00000000000000000000000000"),
+        ("POST", "/keys/{}/reveal", key.id, "key_00000000000000000000000000"),
+        ("POST", "/keys/{}/revoke", key.id, "key_00000000000000000000000000"),
+        ("GET", "/tokens/{}", eve_token, "tok_00000000000000000000000000"),
+        ("POST", "/tokens/{}/revoke", eve_token, "tok_00000000000000000000000000"),
+        ("GET", "/members/{}", EVE, "nobody@acme.example"),
+        ("GET", "/projects/{}", key.project_id, "prj_00000000000000000000000000"),
+        ("GET", "/usage?person={}", EVE, "nobody@acme.example"),
+    ]
+    for method, path, real, made_up in tries:
+        body = {} if method == "POST" else None
+        one, other = mal(method, path.format(real), body), mal(method, path.format(made_up), body)
+        assert (one.status_code, other.status_code) == (404, 404), path
+        assert one.get_json()["code"] == other.get_json()["code"]
+    issue = mal.post("/keys", {"person": EVE, "project": key.project_id, "name": "for Eve"})
+    assert issue.status_code == 404
+    own = mal.post("/keys", {"person": MAL, "project": key.project_id, "name": "in a project that is not mine"})
+    assert own.status_code == 404
+    assert door.world.reload(key).state == "live"
+
+
+def test_an_employee_has_a_key_issued_in_their_own_project_only(door: Door) -> None:
+    eve, admin = door.api("employee"), door.api("admin")
+    own = {place["id"] for place in admin.get(f"/members/{EVE}").get_json()["projects"]}
+    assert {item["id"] for item in eve.get("/projects").get_json()["items"]} == own
+    for project in admin.get("/projects").get_json()["items"]:
+        if project["is_default"]:
+            continue
+        answer = eve.post("/keys", {"person": EVE, "project": project["id"], "name": "mine"})
+        assert answer.status_code == (202 if project["id"] in own else 404)
