@@ -6,6 +6,7 @@ at the `iss` of the response (RFC 9207). What it leaves open is closed here.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -171,6 +172,7 @@ class Provider:
     """The one identity provider that the settings name. Thread-safe."""
 
     def __init__(self, settings: OIDC) -> None:
+        logging.getLogger("authlib").setLevel(logging.INFO)  # at DEBUG it prints code verifiers and tokens
         self.issuer = settings.issuer or ""
         self.label = settings.name
         self._settings = settings

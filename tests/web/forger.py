@@ -34,6 +34,7 @@ class Forger:
 
     issuer: str = ""
     id_token: str = ""
+    userinfo: dict[str, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "k1", "use": "sig", "alg": "RS256"}))
     stranger: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "k1"}))
@@ -53,7 +54,13 @@ class Forger:
                 # It announces what nobody should believe.
                 id_token_signing_alg_values_supported=["none", "HS256", "RS256", "ES256"],
                 authorization_response_iss_parameter_supported=True,
+                userinfo_endpoint=f"{self.issuer}/userinfo",
             )
+
+        @app.get("/userinfo")
+        def userinfo() -> Any:
+            self.asked.append("userinfo")
+            return jsonify(self.userinfo)
 
         @app.get("/jwks")
         def jwks() -> Any:
@@ -63,7 +70,7 @@ class Forger:
 
         @app.post("/token")
         def token() -> Any:
-            return jsonify(access_token="at", token_type="Bearer", expires_in=60, id_token=self.id_token)
+            return jsonify(access_token="at", token_type="Bearer", expires_in=300, id_token=self.id_token)
 
         return app
 

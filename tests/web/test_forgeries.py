@@ -240,3 +240,46 @@ def test_made_up_key_ids_do_not_make_us_hammer_the_provider(provider: Provider, 
         with pytest.raises(Refused):
             provider.read_logout_token(forger.signed(forger.logout_claims(), forger.stranger, kid=f"made-up-{n}"))
     assert forger.asked.count("jwks") - before <= 7
+
+
+def test_what_the_id_token_leaves_out_comes_from_the_user_information_of_the_same_subject(
+    provider: Provider, forger: Forger
+) -> None:
+    forger.id_token = forger.signed(forger.claims(email=..., email_verified=..., groups=...))
+    forger.userinfo = {"sub": "sub-eve", "email": "eve@acme.example", "email_verified": True, "groups": ["staff"], "iss": "x"}
+    arrived = finish(provider, forger).identity
+    assert (arrived.email, arrived.email_verified, arrived.role_values) == ("eve@acme.example", True, ("staff",))
+    forger.userinfo["sub"] = "sub-ada"
+    with pytest.raises(Refused, match="another subject"):
+        finish(provider, forger)
+
+
+def test_user_information_never_overrules_the_signed_token(provider: Provider, forger: Forger) -> None:
+    forger.id_token = forger.signed(forger.claims(groups=..., email_verified=False))
+    forger.userinfo = {"sub": "sub-eve", "groups": ["staff"], "email": "ada@acme.example", "email_verified": True}
+    arrived = finish(provider, forger).identity
+    assert (arrived.email, arrived.email_verified, arrived.role_values) == ("eve@acme.example", False, ("staff",))
+
+
+def test_a_key_that_the_provider_changed_is_fetched(provider: Provider, forger: Forger) -> None:
+    forger.id_token = forger.signed(forger.claims())
+    finish(provider, forger)
+    old, forger.key = forger.key, type(forger.key).generate_key(2048, {"kid": "k-new", "use": "sig", "alg": "RS256"})
+    try:
+        forger.id_token = forger.signed(forger.claims(), kid="k-new")
+        assert finish(provider, forger).identity.subject == "sub-eve"
+        forger.id_token = forger.signed(forger.claims(), old)
+        with pytest.raises(Refused):
+            finish(provider, forger)
+    finally:
+        forger.key = old
+
+
+def test_claims_of_other_shapes_are_read_or_left(provider: Provider, forger: Forger) -> None:
+    shapes = {"staff": ("staff",), None: (), 7: ()}
+    for sent, read in shapes.items():
+        forger.id_token = forger.signed(forger.claims(groups=sent, email_verified="true"))
+        assert finish(provider, forger).identity.role_values == read
+    forger.id_token = forger.signed(forger.claims(groups=["staff", 7, None, {"x": 1}], email_verified="false", sid=5, name=["x"]))
+    identity = finish(provider, forger).identity
+    assert (identity.role_values, identity.email_verified, identity.sid, identity.name) == (("staff",), False, None, None)
