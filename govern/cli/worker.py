@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 
 import click
 
@@ -12,7 +14,7 @@ def worker() -> None:
     """Run the timetable and carry out what is owed to OpenAI.
 
     Start as many as you like: one leads, the others stand by and take over within about a second. This is the only process
-    that needs the admin key. SIGTERM lets it finish what is in hand (at most 25 seconds).
+    that needs the admin key. SIGTERM lets it finish what is in hand (at most 30 seconds).
     """
     from govern.cli.host import check_ready, note_ring, opened
     from govern.worker.runner import Worker
@@ -23,4 +25,8 @@ def worker() -> None:
         process = Worker(govern)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: process.stop())
-        process.run()
+        finished = process.run()
+    if not finished:
+        # Threads that are still in the middle of something would trip over an interpreter that is being taken down.
+        sys.stderr.flush()
+        os._exit(0)

@@ -38,7 +38,9 @@ INTERACTIVE_THREADS: Final = 4
 PROVE_EVERY: Final = 0.5
 """Seconds between proofs of leadership: how long a crash of the leader goes unnoticed."""
 GRACE: Final = 25.0
-"""Seconds that current work gets at the end. Longer than one call's deadline, shorter than a supervisor's patience (30 s)."""
+"""Seconds that effects in hand get at the end. Longer than one call's deadline, shorter than a supervisor's patience (30 s)."""
+JOB_GRACE: Final = 4.0
+"""Seconds that running jobs get. A sync may take long, and whoever begins it again loses nothing."""
 RENEW_EVERY: Final = timedelta(seconds=20)
 
 
@@ -70,11 +72,12 @@ class Worker:
         """Begin nothing new, finish what is in hand, and return from `run`."""
         self._stop.set()
 
-    def run(self) -> None:
-        """Serve until stopped. Raises ThreadDied."""
+    def run(self) -> bool:
+        """Serve until stopped; whether everything in hand was finished. Raises ThreadDied."""
         lock = election(self._govern.engine)
         log.info("worker.started", worker=self.id, host=self.host)
         leading: _Leading | None = None
+        finished = True
         beaten: tuple[datetime, bool] | None = None
         try:
             while not self._stop.is_set():
@@ -94,10 +97,11 @@ class Worker:
                 self._stop.wait(PROVE_EVERY)
         finally:
             if leading is not None:
-                leading.end(self._grace)
+                finished = leading.end(self._grace)
             self._sign_off()
             lock.release()
             log.info("worker.stopped", worker=self.id)
+        return finished
 
     def _hold(self, lock: Election) -> bool:
         try:
@@ -159,17 +163,18 @@ class _Leading:
             except SQLAlchemyError as error:
                 log.warning("renewal.failed", **traits(error))
 
-    def end(self, grace: float) -> None:
-        """Begin nothing new and wait for what is in hand, at most `grace` seconds."""
+    def end(self, grace: float) -> bool:
+        """Begin nothing new, wait for the effects in hand at most `grace` seconds and for jobs less; whether all is done."""
         self._stop.set()
         self._wake.call()
         self._scheduler.shutdown(wait=False)
         until = utcnow() + timedelta(seconds=grace)
         for thread in self._threads:
             thread.join(max(0.0, (until - utcnow()).total_seconds()))
-        left = self._effects.in_hand() + self._timekeeper.join(max(0.0, (until - utcnow()).total_seconds()))
+        left = self._effects.in_hand() + self._timekeeper.join(min(grace, JOB_GRACE))
         if left:
-            log.warning("worker.left_behind", work=left)  # leases run out, and the next leader takes them up
+            log.warning("worker.left_behind", work=left)  # the next leader takes it up
+        return not left
 
     def _serve(self, lanes: Sequence[Lane]) -> None:
         while not self._stop.is_set():

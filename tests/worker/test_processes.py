@@ -109,3 +109,31 @@ def test_a_worker_does_not_start_on_another_ring(env: dict[str, str], govern: Go
     process = Process(["worker"], other, tmp_path / "worker.log")
     assert process.popen.wait(60) == 2, process.words()
     assert "Put that key back" in process.words()
+
+
+def test_a_job_in_the_middle_is_given_back_and_begun_again(
+    govern: Govern, openai: FakeOpenAI, env: dict[str, str], tmp_path: Path
+) -> None:
+    openai.fault("projects.list", kind="delay:15")
+    with running(["worker"], env, tmp_path / "one.log") as one:
+
+        def at_work() -> bool:
+            with govern.unit_of_work.reading() as session:
+                return any(run.state is RunState.RUNNING for run in queries.find_runs(session, job="directory.sync"))
+
+        eventually(at_work, "the slow job", 60, one)
+        asked_at = time.monotonic()
+        assert one.stop() == 0
+        assert time.monotonic() - asked_at < 12
+    with govern.unit_of_work.reading() as session:
+        run = queries.find_runs(session, job="directory.sync")[0]
+    assert (run.state, run.attempt) == (RunState.REQUESTED, 1)
+    openai.clear_faults()
+    with running(["worker"], env, tmp_path / "two.log") as two:
+
+        def done() -> bool:
+            with govern.unit_of_work.reading() as session:
+                return queries.get_run(session, run.id).state is RunState.DONE
+
+        eventually(done, "the run of the one before", 60, two)
+        assert two.stop() == 0
