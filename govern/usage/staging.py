@@ -58,8 +58,7 @@ class Staged:
 
 def digest(rows: dict[Dims, Values]) -> str:
     """A digest of a bucket's rows, whatever their order."""
-    lines = sorted(json.dumps([dims, values], ensure_ascii=False) for dims, values in rows.items())
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return hashlib.sha256("\n".join(sorted(map(repr, rows.items()))).encode()).hexdigest()
 
 
 def stage_usage(rows: Iterable[UsageRow], start: date, end: date) -> Staged:
