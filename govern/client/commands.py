@@ -48,7 +48,9 @@ def _keys(folder: Folder) -> Keys:
 
     profile = folder.read()
     vault = _where(profile, folder)
-    return Keys(SignedIn(Server(profile.url or ""), vault, folder), vault, folder)
+    server = Server(profile.url or "")
+    click.get_current_context().call_on_close(server.close)
+    return Keys(SignedIn(server, vault, folder), vault, folder)
 
 
 @click.command()
@@ -69,6 +71,7 @@ def login(url: str | None, browser: bool, store: str) -> None:
         if address is None:
             raise Trouble("Say where: govern login --url https://govern.example.com", INPUT)
         server = Server(address)
+        click.get_current_context().call_on_close(server.close)
         if profile.url not in (None, server.url) and profile.vault is not None:
             raise Trouble(f"You are signed in at {profile.url}. Run `govern logout` first.", NOT_POSSIBLE)
         server.endpoints()

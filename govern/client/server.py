@@ -68,6 +68,18 @@ class Server:
         self._client: httpx.Client | None = None
         self._endpoints: Endpoints | None = None
 
+    def close(self) -> None:
+        """End its connections."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def endpoints(self) -> Endpoints:
         """From the server's metadata (RFC 8414). Raises Trouble when they are not the server's own."""
         if self._endpoints is None:

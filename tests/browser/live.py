@@ -22,7 +22,7 @@ from govern.fakes.oidc import Client, DemoProvider, Person
 from govern.fakes.openai import FakeOpenAI, WorldSpec
 from govern.fakes.server import serve
 from govern.jobs import service as jobs
-from govern.settings import OIDC, OpenAI, Sealing, Settings, Web
+from govern.settings import OIDC, OpenAI, Sealing, Section, Settings, Web
 from govern.web.app import create_app
 from govern.worker.runner import drain
 from tests.conftest import SEALING_KEYS
@@ -50,8 +50,8 @@ class Live:
 
 
 @contextmanager
-def live(folder: Path, spec: WorldSpec) -> Iterator[Live]:
-    """Serve until the block ends. The directory is synced; usage and costs are not."""
+def live(folder: Path, spec: WorldSpec, **more: Section) -> Iterator[Live]:
+    """Serve until the block ends. The directory is synced; usage and costs are not. `more` are sections of the settings."""
     database = f"sqlite:///{folder / 'govern.db'}"
     engine = make_engine(database)
     migrations.upgrade(engine)
@@ -71,6 +71,7 @@ def live(folder: Path, spec: WorldSpec) -> Iterator[Live]:
             sealing=Sealing(keys=Secret(SEALING_KEYS)),
             openai=OpenAI(admin_key=Secret(openai.admin_key), base_url=f"{at_openai.url}/v1"),
             web=Web(url=at_web.url, wait_seconds=3),
+            **more,
             oidc=OIDC(
                 issuer=at_provider.url, name="Acme sign-in", client_secret=Secret("not real"), admin_values=("admins",),
                 manager_values=("managers",), auditor_values=("auditors",), allowed_domains=("acme.example",),
