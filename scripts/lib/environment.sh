@@ -50,7 +50,7 @@ install() {
     local lock=$1
     if is_installed "$lock"; then return; fi
     say "Installing $lock (once; half a minute or so) …"
-    if ! "$VENV/bin/python" -m pip install --quiet --require-hashes -r "$lock"; then
+    if ! "$VENV/bin/python" -m pip install -qq --require-hashes -r "$lock"; then
         say "The packages could not be installed. pip's words are above; behind a proxy or a mirror, set it in pip's configuration."
         exit 1
     fi
