@@ -201,7 +201,8 @@ def status(json_wanted: bool) -> None:
     for row in rows:
         expires = f", expires {row['expires_at'][:10]}" if row["expires_at"] else ""
         lost = "" if row["here"] else ", its value is not on this machine any more"
-        click.echo(plain(f"{row['project']}  {row['name']}  {row['state']}{expires}{lost}  {row['key']}"))
+        newer = ", a newer value waits: govern key get" if row["newer"] else ""
+        click.echo(plain(f"{row['project']}  {row['name']}  {row['state']}{expires}{lost}{newer}  {row['key']}"))
 
 
 @key.command()

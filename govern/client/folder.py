@@ -18,13 +18,14 @@ from govern.client.trouble import NOT_POSSIBLE, Trouble
 
 @dataclass
 class Held:
-    """A key of which this machine has the value."""
+    """A key of which this machine has the value: that of the version that was issued at `issued_at`."""
 
     key_id: str
     project: str
     project_name: str
     name: str
     expires_at: str | None = None
+    issued_at: str | None = None
 
 
 @dataclass

@@ -31,8 +31,8 @@ class Keys:
     def get(self, project: str | None, name: str | None, *, machine: str) -> tuple[Held, bool]:
         """The person's key in the project, its value in the vault; and whether it came just now.
 
-        One that this machine has is kept. Else one that waits to be opened is opened. Else one is asked for, under `name`
-        or the machine's. Raises Trouble.
+        One that this machine has is kept, or brought up to its newest version. Else one that waits to be opened is opened.
+        Else one is asked for, under `name` or the machine's. Raises Trouble.
         """
         me = self.signed_in.call("GET", "/me")
         place = chosen_place(me["projects"], project)
@@ -40,7 +40,7 @@ class Keys:
             if held.project == place["id"] and name in (None, held.name):
                 state = self._state(held)
                 if state["here"] and state["state"] not in _OVER:
-                    return held, False
+                    return (self._newest(held), True) if state["newer"] else (held, False)
                 self.forget(held)
         marks = self._marks(place["id"], name or machine)
         key_id = marks.get("key_id") or self._waiting(me, place, name, machine)
@@ -50,6 +50,13 @@ class Keys:
         self._note(place["id"], name or machine, key_id=key_id)
         key = self._made(key_id)
         return self._deliver(key, place["name"], marks["reveal"], pending=_mark(place["id"], name or machine)), True
+
+    def _newest(self, held: Held) -> Held:
+        """The value of a version that came after the one on this machine."""
+        pending = f"newest {held.key_id}"
+        with self.folder.changed() as profile:
+            marks = profile.pending.setdefault(pending, {"reveal": str(uuid.uuid4())})
+        return self._deliver(self._made(held.key_id, after=held.issued_at), held.project_name, marks["reveal"], pending=pending)
 
     def _waiting(self, me: Mapping[str, Any], place: Mapping[str, Any], name: str | None, machine: str) -> str | None:
         """A live key that was never opened; None when there is none. Raises Trouble when the name is taken by an opened one."""
@@ -79,12 +86,12 @@ class Keys:
             )
         return str(made["id"])
 
-    def _made(self, key_id: str, *, unopened: bool = False) -> dict[str, Any]:
-        """The key, once it is live (and, after a rotation, once its new value waits to be opened)."""
+    def _made(self, key_id: str, *, after: str | None = None) -> dict[str, Any]:
+        """The key, once it is live with a version that was issued at another time than `after`."""
         until = time.monotonic() + _BEING_MADE
         while True:
             key = self.signed_in.call("GET", f"/keys/{quote(key_id)}")
-            if key["state"] == "live" and not (unopened and key["revealed_at"] is not None):
+            if key["state"] == "live" and key["issued_at"] not in (None, after):
                 return key
             if key["state"] not in ("requested", "live"):
                 self._forget_key(key_id)
@@ -105,7 +112,7 @@ class Keys:
         kept = self.vault.get(entry(key["id"]))
         if kept is None or kept.reveal() != value.reveal():
             raise Trouble("The key could not be kept on this machine. Run this again within ten minutes.", NOT_POSSIBLE)
-        held = Held(key["id"], key["project"], project_name, key["name"], key.get("expires_at"))
+        held = Held(key["id"], key["project"], project_name, key["name"], key.get("expires_at"), key.get("issued_at"))
         with self.folder.changed() as profile:
             profile.keys = [other for other in profile.keys if other.key_id != held.key_id] + [held]
             profile.pending.pop(pending, None)
@@ -118,7 +125,7 @@ class Keys:
             marks = profile.pending.setdefault(pending, {"request": str(uuid.uuid4()), "reveal": str(uuid.uuid4())})
         try:
             self.signed_in.call("POST", f"/keys/{quote(held.key_id)}/rotate", {}, request_id=marks["request"])
-            key = self._made(held.key_id, unopened=True)
+            key = self._made(held.key_id, after=held.issued_at)
         except Trouble as trouble:
             if trouble.exit_code != OUTSIDE:
                 self._forget_pending(pending)
@@ -150,7 +157,7 @@ class Keys:
     def _state(self, held: Held) -> dict[str, Any]:
         shown = {
             "key": held.key_id, "project": held.project_name, "name": held.name, "state": "unknown to the server",
-            "expires_at": held.expires_at, "here": self.vault.get(entry(held.key_id)) is not None,
+            "expires_at": held.expires_at, "here": self.vault.get(entry(held.key_id)) is not None, "newer": False,
         }  # fmt: skip
         try:
             key = self.signed_in.call("GET", f"/keys/{quote(held.key_id)}")
@@ -158,7 +165,8 @@ class Keys:
             if trouble.code != "not_found":
                 raise
             return shown
-        return shown | {"state": key["state"], "expires_at": key["expires_at"]}
+        newer = key["state"] == "live" and held.issued_at is not None and key["issued_at"] != held.issued_at
+        return shown | {"state": key["state"], "expires_at": key["expires_at"], "newer": newer}
 
     def _marks(self, project: str, name: str) -> dict[str, str]:
         """The names under which this wish is sent: kept until its outcome is known, so that a lost answer is found again."""

@@ -22,6 +22,7 @@ from govern.client.vault import FileVault, Secret
 from govern.fakes.server import serve
 from govern.identity import devices
 from govern.identity.models import Device
+from govern.keys import rotation
 from govern.keys.models import Key
 from tests.browser.live import Live
 from tests.client.conftest import Machine
@@ -165,11 +166,24 @@ def test_a_key_that_was_issued_for_one_is_what_one_gets_and_a_dead_one_is_replac
     world = machine.server.world
     issued = world.requested_key(EVE, name="from an administrator", project=PROJECT)
     assert machine.sign_in().returncode == 0
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while world.reload(issued).state.value == "requested":
         assert time.monotonic() < deadline
     got = machine("key", "get", "--project", PROJECT)
     assert "“from an administrator”" in got.stdout, got.stderr
+
+    first = machine.vault()[f"key {issued.id}"]
+    with machine.server.govern.unit_of_work(CLI) as uow:
+        rotation.rotate(uow, issued.id, reason="due", overlap=timedelta(days=1))
+    while "newer value waits" not in (status := machine("key", "status")).stdout:
+        assert time.monotonic() < deadline, status.stderr
+    newer = machine("key", "get", "--project", PROJECT)
+    assert "is now in" in newer.stdout, newer.stderr
+    second = machine.vault()[f"key {issued.id}"]
+    assert first != second
+    assert [machine.server.openai.oracle().authenticates(value) for value in (first, second)] == [True, True]
+    assert "newer" not in machine("key", "status").stdout
+
     world.revoke(issued)
     again = machine("key", "get", "--project", PROJECT)
     assert "is now in" in again.stdout, again.stderr
