@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 
 from govern.bootstrap import Govern, build
+from govern.budgets import queries as budget_queries
 from govern.budgets import service as budgets
+from govern.budgets.models import Budget
 from govern.core import migrations, sealing
 from govern.core.crypto import Secret
 from govern.core.db import make_engine
@@ -21,12 +24,20 @@ from govern.core.uow import Actor, ActorKind
 from govern.fakes.oidc import Client, DemoProvider, Person
 from govern.fakes.openai import FakeOpenAI, WorldSpec
 from govern.fakes.server import serve
+from govern.jobs import queries as job_queries
 from govern.jobs import service as jobs
+from govern.keys.models import Key
+from govern.members import queries as members
+from govern.members.models import Invite, Member
+from govern.offboarding.models import Offboarding
 from govern.settings import OIDC, OpenAI, Sealing, Section, Settings, Web
 from govern.web.app import create_app
 from govern.worker.runner import drain
 from tests.conftest import SEALING_KEYS
 from tests.given import World
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 SETUP = Actor(ActorKind.CLI, "setup", "setup")
 PEOPLE = (
@@ -35,6 +46,9 @@ PEOPLE = (
     Person("ola@acme.example", "Ola Auditor", ["auditors"]),
     Person("max@acme.example", "Max Manager", ["managers"]),
 )
+
+
+_OWED = ("requested", "revoking", "aborting", "cancelling", "contained")
 
 
 @dataclass
@@ -47,6 +61,24 @@ class Live:
     govern: Govern
     world: World
     openai: FakeOpenAI
+
+    def settled(self, *rows: Key | Invite | Offboarding, timeout: float = 30) -> None:
+        """Wait until the worker has carried out what is owed for these."""
+        until = time.monotonic() + timeout
+        while any(self.world.reload(row).state.value in _OWED for row in rows):
+            if time.monotonic() > until:
+                raise TimeoutError([self.world.reload(row).state for row in rows])
+            time.sleep(0.05)
+
+    def somebody(self) -> Member:
+        """A reader who is not one of the cast."""
+        cast = {person.email for person in PEOPLE}
+        with self.govern.unit_of_work.reading() as session:
+            return next(m for m in members.find_members(session, role="reader", limit=100) if m.email not in cast)
+
+    def budgets(self) -> Sequence[Budget]:
+        with self.govern.unit_of_work.reading() as session:
+            return budget_queries.active_budgets(session)
 
 
 @contextmanager
@@ -77,9 +109,7 @@ def live(folder: Path, spec: WorldSpec, **more: Section) -> Iterator[Live]:
                 manager_values=("managers",), auditor_values=("auditors",), allowed_domains=("acme.example",),
             ),
         )  # fmt: skip
-        provider.register(
-            Client("govern", "not real", [f"{at_web.url}/auth/callback"], [f"{at_web.url}/auth/signed-out"])
-        )
+        provider.register(Client("govern", "not real", [f"{at_web.url}/auth/callback"], [f"{at_web.url}/auth/signed-out"]))
         govern = build(settings, outside=True, transport=httpx.WSGITransport(app=openai.app))
         stack.callback(govern.close)
         with govern.unit_of_work(SETUP) as uow:
@@ -91,9 +121,11 @@ def live(folder: Path, spec: WorldSpec, **more: Section) -> Iterator[Live]:
 
 
 class _Gate:
-    app = None
+    """An address for an app that is made a moment later."""
 
-    def __call__(self, environ, start_response):  # type: ignore[no-untyped-def]
+    app: WSGIApplication
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self.app(environ, start_response)
 
 
@@ -121,9 +153,7 @@ def with_money(live: Live, timeout: float = 120) -> None:
         run(live, job, timeout)
     project = live.world.project()
     with live.govern.unit_of_work(SETUP) as uow:
-        budgets.create_budget(
-            uow, name="Everything", scope="organization", monthly_usd=Decimal("4000"), thresholds=[50, 80, 100]
-        )
+        budgets.create_budget(uow, name="Everything", scope="organization", monthly_usd=Decimal("4000"), thresholds=[50, 80, 100])
         budgets.create_budget(
             uow, name=f"{project.name} monthly", scope="project", scope_id=project.id, monthly_usd=Decimal("20"), thresholds=[80]
         )
@@ -135,11 +165,9 @@ def run(live: Live, job: str, timeout: float = 60) -> None:
     with live.govern.unit_of_work(SETUP) as uow:
         run_id = jobs.request_run(uow, job).id
     until = time.monotonic() + timeout
-    from govern.jobs import queries
-
     while time.monotonic() < until:
         with live.govern.unit_of_work.reading() as session:
-            found = queries.get_run(session, run_id)
+            found = job_queries.get_run(session, run_id)
             if found.state.value in ("done", "failed"):
                 assert found.state.value == "done", found.problem
                 return

@@ -31,7 +31,7 @@
   }
 
   function draw(figure) {
-    const canvas = figure.querySelector(".chart-canvas"), table = figure.querySelector("table");
+    const canvas = figure.querySelector(".chart-canvas"), table = figure.querySelector("details table");
     const { names, days, series } = read(table);
     if (!days.length) return;
     const stacked = figure.dataset.kind === "stacked";

@@ -1,0 +1,75 @@
+"""A browser for the session, and services for it to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from govern.fakes.openai import WorldSpec
+from tests.browser.live import Live, live, with_money
+from tests.given import EVE, MAX
+from tests.peers.browser import browser as start_browser
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with start_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Live]:
+    """A service of one's own, to change."""
+    with live(tmp_path, WorldSpec(people=12, projects=3, months=0, seed=7)) as service:
+        yield service
+
+
+@dataclass(frozen=True)
+class Furnished:
+    """A service with something on every page, only to look at."""
+
+    live: Live
+    pages: dict[str, str]
+    own_pages: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
+    with live(tmp_path_factory.mktemp("furnished"), WorldSpec(people=60, projects=8, months=1, seed=7)) as service:
+        yield furnish(service)
+
+
+def furnish(service: Live) -> Furnished:
+    """Bring something about for every page; name the pages with their addresses."""
+    with_money(service)
+    world = service.world
+    seen, ended = world.requested_key(EVE, name="laptop"), world.requested_key(EVE, name="nightly report")
+    service.settled(seen, ended)
+    world.revoke(ended)
+    invite = world.invite("nora@acme.example", "reader", (world.project().name, "member"))
+    removal = world.remove(service.somebody().email or "", "left on Friday")
+    service.settled(ended, invite, removal)
+    budget = service.budgets()[0]
+    pages = {
+        "overview": "/", "members": "/members", "nobody": "/members?search=zzz", "member": f"/members/{EVE}",
+        "removal-preview": f"/members/{EVE}/revoke", "removals": "/offboardings", "removal": f"/offboardings/{removal.id}",
+        "invites": "/invites", "invite": "/invites/new", "invite-cancel": f"/invites/{invite.id}/cancel", "projects": "/projects",
+        "project": f"/projects/{seen.project_id}", "keys": "/keys", "key-new": "/keys/new", "key": f"/keys/{seen.id}",
+        "key-revoke": f"/keys/{seen.id}/revoke", "key-revoked": f"/keys/{ended.id}", "usage": "/usage?by=project&range=30",
+        "usage-key": "/usage?by=key&view=estimated", "budgets": "/budgets", "budget": f"/budgets/{budget.id}",
+        "budget-new": "/budgets/new", "budget-retire": f"/budgets/{budget.id}/retire", "alerts": "/alerts",
+        "audit": "/audit-events?verify=yes", "jobs": "/jobs", "tokens": "/tokens", "token-new": "/tokens/new", "me": "/me",
+    }  # fmt: skip
+    return Furnished(service, pages, {"me": "/me", "key-new": "/keys/new", "tokens": "/tokens", "usage": f"/usage?person={MAX}"})
+
+
+def sign_in(page: Page, service: Live, name: str, to: str = "/") -> None:
+    """By the identity provider, as people do."""
+    page.goto(f"{service.url}{to}")
+    page.get_by_role("link", name="Continue with Acme sign-in").click()
+    page.get_by_role("button", name=name).click()
+    page.wait_for_url(f"{service.url}/**")
