@@ -37,6 +37,7 @@ class Counting:
         self.runs = 0
         self.gate = threading.Event()
         self.gate.set()
+        self.began = threading.Event()
         self.error: Exception | None = None
         self.lanes: list[Lane] = []
         self._lock = threading.Lock()
@@ -44,6 +45,7 @@ class Counting:
     def run(self, _govern: Govern, _progress: Progress) -> Mapping[str, int]:
         with self._lock:
             self.runs += 1
+        self.began.set()
         self.lanes.append(current_lane())
         assert self.gate.wait(20)
         if self.error:
@@ -131,6 +133,7 @@ def test_a_job_waits_for_the_one_that_it_builds_on(govern: Govern, clock: Frozen
     first.gate.clear()
     keeper.tick()
     keeper.tick()
+    assert first.began.wait(20)
     assert (first.runs, second.runs) == (1, 0)
     first.error = RuntimeError("refused")  # even one that fails must not hold the other up for ever
     first.gate.set()
