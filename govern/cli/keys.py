@@ -12,8 +12,8 @@ from govern.bootstrap import Govern
 from govern.cli import host, output
 from govern.cli.projects import project_id_of
 from govern.cli.waiting import carried_out
-from govern.core.errors import Rejected
-from govern.keys import queries, reveals, service
+from govern.core.errors import Conflict, Rejected
+from govern.keys import queries, reveals, rotation, service, sharing
 from govern.keys.models import ENDED_STATES, Key, KeyState
 from govern.people import queries as people
 from govern.projects import queries as projects
@@ -94,6 +94,41 @@ def revoke(key_id: str, reason: str, as_json: bool) -> None:
         row = _row(govern, key_id)
     pending = f"{key_id} is contained; its end at OpenAI is under way and not proven yet."
     output.show_one(row, as_json=as_json, sentence=f"{key_id} is revoked, and proven absent." if done else pending)
+
+
+@keys.command()
+@click.argument("key_ids", metavar="KEY...", nargs=-1, required=True)
+@click.option("--reason", required=True, help="Why; it stands in the audit log.")
+@click.option("--overlap-hours", type=click.IntRange(0, 720), help="How long the old version works on (keys.overlap_hours).")
+@host.as_json
+def rotate(key_ids: tuple[str, ...], reason: str, overlap_hours: int | None, as_json: bool) -> None:
+    """Replace keys by new versions, with an overlap. One that cannot be rotated does not stop the others."""
+    with host.opened() as govern:
+        overlap = timedelta(hours=govern.settings.keys.overlap_hours if overlap_hours is None else overlap_hours)
+        with govern.unit_of_work(host.host_actor()) as uow:
+            outcomes = rotation.rotate_many(uow, key_ids, reason=reason, overlap=overlap)
+        rotating = [key_id for key_id, problem in outcomes.items() if problem is None]
+        carried_out(govern, lambda session: not any(_is_being_made(session, key_id) for key_id in rotating))
+    rows = [{"id": key_id, "rotating": problem is None, "problem": problem} for key_id, problem in outcomes.items()]
+    output.show(rows, {"id": "Key", "rotating": "Rotating", "problem": "Why not"}, as_json=as_json, empty="No keys.")
+    if len(rotating) < len(outcomes):
+        raise Conflict(f"{len(outcomes) - len(rotating)} of {len(outcomes)} keys could not be rotated.")
+
+
+@keys.command()
+@click.argument("key_id", metavar="KEY")
+@click.argument("person", metavar="ID-OR-EMAIL")
+@click.option("--end", is_flag=True, help="Take it back instead.")
+def entitle(key_id: str, person: str, end: bool) -> None:
+    """Let a person open a shared key, once per version."""
+    with host.opened() as govern, govern.unit_of_work(host.host_actor()) as uow:
+        whom = people.get(uow.session, person)
+        (sharing.disentitle if end else sharing.entitle)(uow, key_id, whom.id)
+    print(f"{whom.name} can no longer open {key_id}." if end else f"{whom.name} may open {key_id}.")
+
+
+def _is_being_made(session: Session, key_id: str) -> bool:
+    return queries.newest_version(session, key_id).state is KeyState.REQUESTED
 
 
 def _row(govern: Govern, key_id: str) -> dict[str, object]:

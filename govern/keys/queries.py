@@ -43,6 +43,11 @@ def versions(session: Session, key_ids: Sequence[str]) -> dict[str, KeyVersion]:
     return {row.key_id: row for row in rows}
 
 
+def versions_of(session: Session, key_id: str) -> Sequence[KeyVersion]:
+    """Every version of a key, oldest first."""
+    return session.scalars(sa.select(KeyVersion).where(KeyVersion.key_id == key_id).order_by(KeyVersion.number)).all()
+
+
 def open_versions(session: Session, person_id: str) -> Sequence[KeyVersion]:
     """Versions of the person's own keys that are not proven gone."""
     query = sa.select(KeyVersion).join(Key, Key.id == KeyVersion.key_id).where(Key.kind == KeyKind.PERSONAL)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Final
+
 import sqlalchemy as sa
 
 from govern.audit import service as audit
@@ -10,8 +13,9 @@ from govern.core.errors import Conflict
 from govern.core.uow import UnitOfWork
 from govern.identity import service as identity
 from govern.keys import queries as key_queries
+from govern.keys import rotation, sharing
 from govern.keys import service as keys
-from govern.keys.models import ObservedKey
+from govern.keys.models import KeyKind, ObservedKey
 from govern.members import queries as members
 from govern.members import rules as member_rules
 from govern.members import service as member_service
@@ -21,6 +25,9 @@ from govern.offboarding.models import Offboarding, OffboardingState
 from govern.people import service as people
 from govern.people.models import PersonState
 from govern.projects.models import ProjectMember
+
+SHARED_OVERLAP: Final = timedelta(hours=24)
+"""How long the old version of a shared key works on, for applications that nobody is seen moving to the new one."""
 
 
 def start(uow: UnitOfWork, id_or_email: str, *, reason: str) -> Offboarding:
@@ -53,13 +60,23 @@ def start(uow: UnitOfWork, id_or_email: str, *, reason: str) -> Offboarding:
     if person is not None:
         people.contain(uow, person)
         identity.end_everything(uow, person.id)
-        for key in key_queries.find_keys(uow.session, person_id=person.id, limit=1000):
-            keys.revoke_key(uow, key.id, reason=f"Removal of {person.email}: {reason}"[:500])
+        why = f"Removal of {person.email}: {reason}"[:500]
+        for key in key_queries.find_keys(uow.session, person_id=person.id, kind=KeyKind.PERSONAL, limit=1000):
+            keys.revoke_key(uow, key.id, reason=why)
+        _rotate_what_they_saw(uow, person.id, why)
     if subject.invite is not None and subject.invite.state in (InviteState.REQUESTED, InviteState.PENDING):
         member_service.cancel_invite(uow, subject.invite.id)
     audit.record(uow, "member.contained", removal, email=subject.email, reason=reason)
     outbox.enqueue(uow, "offboarding.run", removal.id)
     return removal
+
+
+def _rotate_what_they_saw(uow: UnitOfWork, person_id: str, reason: str) -> None:
+    """Applications go on with a new version of each shared key whose value the person knows; of no other."""
+    sharing.disentitle_everywhere(uow, person_id)
+    for key in key_queries.shared_keys_seen_by(uow.session, person_id):
+        if len(key_queries.open_versions_of(uow.session, key.id)) == 1:  # else a rotation is under way already
+            rotation.rotate(uow, key.id, reason=reason, overlap=SHARED_OVERLAP)
 
 
 def record_step(uow: UnitOfWork, removal_id: str, name: str, *, found: int, ended: int) -> None:

@@ -47,8 +47,8 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
 
     ARGUMENTS_PARSER = StrictParser()
 
-    def __init__(self, name: str, description: str) -> None:
-        super().__init__(f"api-{name}", __name__, url_prefix=f"{PREFIX}/{name}", description=description)
+    def __init__(self, name: str, description: str, *, under: str | None = None) -> None:
+        super().__init__(f"api-{name}", __name__, url_prefix=f"{PREFIX}/{under or name}", description=description)
 
     # The library's decorators have no types; these give the views back theirs.
     def route(self, rule: str, **more: Any) -> Callable[[View], View]:

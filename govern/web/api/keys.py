@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from govern.core.errors import NotFound, Rejected
 from govern.core.uow import UnitOfWork
 from govern.keys import queries, reveals, service
-from govern.keys.models import ENDED_STATES, Key, KeyState
+from govern.keys.models import ENDED_STATES, Key, KeyKind, KeyState
 from govern.people import queries as people
 from govern.projects import queries as projects
 from govern.web.access import govern, reads, requires
@@ -33,6 +33,8 @@ class KeyIn(Schema):
     project = Id(required=True, metadata={"description": "The project's id, ours or OpenAI's."})
     name = Text(1, 120, required=True, metadata={"example": "laptop"})
     expires_in_days = ma.fields.Integer(strict=True, validate=ma.validate.Range(1, 365))
+    kind = ma.fields.Enum(KeyKind, by_value=True, load_default=KeyKind.PERSONAL)
+    rotate_every_days = ma.fields.Integer(strict=True, validate=ma.validate.Range(1, 364))
 
 
 class KeyOut(Schema):
@@ -41,6 +43,9 @@ class KeyOut(Schema):
     id = ma.fields.String(required=True)
     name = ma.fields.String(required=True)
     state = ma.fields.Enum(KeyState, by_value=True, required=True)
+    kind = ma.fields.Enum(KeyKind, by_value=True, required=True)
+    version = ma.fields.Integer(required=True, metadata={"description": "Counts rotations, from 1."})
+    rotate_every_days = ma.fields.Integer(allow_none=True)
     person = ma.fields.String(attribute="person_id", required=True)
     person_name = maybe_text()
     project = ma.fields.String(attribute="project_id", required=True)
@@ -87,7 +92,7 @@ def _fields(session: Session, rows: Sequence[Key]) -> list[dict[str, Any]]:
         version = versions[row.id]
         return with_more(
             KeyOut, row, person_name=people_names.get(row.person_id), project_name=project_names.get(row.project_id),
-            redacted=version.redacted, issued_at=version.issued_at, expires_at=version.expires_at,
+            version=version.number, redacted=version.redacted, issued_at=version.issued_at, expires_at=version.expires_at,
             revealed_at=version.revealed_at,
         )  # fmt: skip
 
@@ -112,11 +117,8 @@ def _ended(session: Session, key_id: str) -> Answer:
 
 
 def _visible(permission: str, key_id: str) -> Key:
-    missing = f"There is no key {key_id!r}."
-    key = reads().get(Key, key_id)
-    if key is None:
-        raise NotFound(missing)
-    scope.check_person(permission, key.person_id, missing)
+    key = queries.get(reads(), key_id)
+    scope.check_key(permission, key)
     return key
 
 
@@ -160,7 +162,10 @@ class Keys(MethodView):
 
         def command(uow: UnitOfWork) -> str:
             most = settings.most_per_person
-            return service.request_key(uow, person_id, project_id, name=args["name"], lifetime=lifetime, most_per_person=most).id
+            return service.request_key(
+                uow, person_id, project_id, name=args["name"], lifetime=lifetime, most_per_person=most, kind=args["kind"],
+                rotate_every_days=args.get("rotate_every_days"),
+            ).id  # fmt: skip
 
         return carry_out(command, _issued)
 

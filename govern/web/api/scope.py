@@ -8,7 +8,8 @@ from govern.core.clock import utcnow
 from govern.core.errors import NotAllowed, NotFound
 from govern.identity import queries as identity
 from govern.identity.permissions import PERMISSIONS
-from govern.keys.models import Key
+from govern.keys import queries as keys
+from govern.keys.models import Key, KeyKind
 from govern.members.models import Member
 from govern.projects.models import Project, ProjectMember
 from govern.web.access import current_principal, reads
@@ -23,6 +24,18 @@ def people_within(permission: str) -> list[str] | None:
 def check_person(permission: str, person_id: str | None, missing: str) -> None:
     """Raise NotFound (with the sentence for something that is not there) unless the permission reaches this person."""
     identity.check_within(reads(), current_principal(), permission, person_id, utcnow().date(), missing=missing)
+
+
+def check_key(permission: str, key: Key) -> None:
+    """Raise NotFound unless the permission reaches the key's person, or the asker is entitled to this shared key.
+
+    Being entitled means to see it and to open it, nothing else.
+    """
+    principal = current_principal()
+    concerned = key.kind is KeyKind.SHARED and permission in ("keys:read", "keys:reveal") and principal.may(permission)
+    if concerned and principal.person_id in keys.entitled_people(reads(), key.id):
+        return
+    check_person(permission, key.person_id, f"There is no key {key.id!r}.")
 
 
 def check_anyone(permission: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -11,8 +12,8 @@ from werkzeug.wrappers import Response
 from govern.core import outbox
 from govern.core.errors import Gone, InvalidInput, NotAllowed, NotFound
 from govern.identity.permissions import Reach
-from govern.keys import queries, reveals, rules, service
-from govern.keys.models import ENDED_STATES, ENDING_STATES, Key, KeyState
+from govern.keys import queries, reveals, rotation, rules, service, sharing
+from govern.keys.models import ENDED_STATES, ENDING_STATES, OPEN_STATES, Key, KeyKind, KeyState, KeyVersion
 from govern.people import queries as people
 from govern.people import service as people_service
 from govern.projects import queries as projects
@@ -81,9 +82,12 @@ def issue() -> Response | tuple[str, int]:
             raise InvalidInput("Choose a project in which you stand.", {"project": "Choose one of the list."})
         days = forms.whole("expires_in_days", "Choose 1 to 365 days.")
         person_id, most = person.id, govern().settings.keys.most_per_person
+        kind = KeyKind.SHARED if forms.text("kind") == KeyKind.SHARED.value else KeyKind.PERSONAL
         key_id = act(
             lambda uow: (
-                service.request_key(uow, person_id, project_id, name=name, lifetime=timedelta(days=days), most_per_person=most).id
+                service.request_key(
+                    uow, person_id, project_id, name=name, lifetime=timedelta(days=days), most_per_person=most, kind=kind
+                ).id
             )
         )
     except forms.REFUSALS as error:
@@ -98,19 +102,27 @@ def show(key_id: str) -> str:
     """One key; while something about it is owed, the page looks again by itself."""
     key = _key(key_id, "keys:read")
     version = queries.newest_version(reads(), key.id)
-    owed = outbox.open_effects(reads(), [version.id])
+    versions = counts.versions_of(reads(), key.id)
+    owed = outbox.open_effects(reads(), [each.id for each in versions])
+    entitled = queries.entitled_people(reads(), key.id)
+    alive = key.state not in ENDED_STATES + ENDING_STATES
     return render_template(
         "keys/show.html",
         key=key,
         version=version,
-        versions=counts.versions_of(reads(), key.id),
-        moving=key.state in _MOVING,
+        versions=versions,
+        moving=key.state in _MOVING or any(each.state in _MOVING for each in versions),
         trouble=next((effect.last_error for effect in owed if effect.last_error), None),
         person=people.get(reads(), key.person_id),
         project=projects.get(reads(), key.project_id),
         reveals=queries.reveals_of(reads(), key.id),
-        may_reveal=_may_reveal(key),
-        may_revoke=key.state not in ENDED_STATES + ENDING_STATES and _reaches("keys:revoke", key),
+        may_reveal=_may_reveal(key, version, entitled),
+        may_revoke=alive and _reaches("keys:revoke", key),
+        may_rotate=key.state is KeyState.LIVE
+        and sum(each.state in OPEN_STATES for each in versions) == 1
+        and _reaches("keys:issue", key),
+        may_share=alive and key.kind is KeyKind.SHARED and _reaches("keys:issue", key),
+        entitled=[people.get(reads(), person_id) for person_id in entitled],
         by=counts.people(reads(), [key.requested_by, key.revoked_by]),
         once=forms.once(),
     )
@@ -154,6 +166,52 @@ def revoke(key_id: str) -> Response | tuple[str, int]:
     return see(url_for("keys_page.show", key_id=key_id))
 
 
+@blueprint.get("/<string(maxlength=60):key_id>/rotate")
+@requires("keys:issue")
+def ask_rotate(key_id: str) -> str:
+    """What rotating it means."""
+    return _ask_rotate(_key(key_id, "keys:issue"), Form({"overlap_hours": str(govern().settings.keys.overlap_hours)}))
+
+
+@blueprint.post("/<string(maxlength=60):key_id>/rotate")
+@requires("keys:issue")
+def rotate(key_id: str) -> Response | tuple[str, int]:
+    """A new version now; the old one ends when the new one is used, or when the overlap is over."""
+    key = _key(key_id, "keys:issue")
+    try:
+        reason = forms.text("reason")
+        if not reason:
+            raise InvalidInput("Say why: an auditor will ask.", {"reason": "A few words."})
+        hours = forms.whole("overlap_hours", "Choose 0 to 720 hours.")
+        if not 0 <= hours <= 720:
+            raise InvalidInput("The overlap is 0 to 720 hours.", {"overlap_hours": "Choose 0 to 720 hours."})
+        act(lambda uow: rotation.rotate(uow, key_id, reason=reason, overlap=timedelta(hours=hours)).id)
+    except forms.REFUSALS as error:
+        return _ask_rotate(key, forms.refused(error)), status_of(error)
+    wait_until(lambda session: queries.newest_version(session, key_id).state is not KeyState.REQUESTED)
+    return see(url_for("keys_page.show", key_id=key_id))
+
+
+@blueprint.post("/<string(maxlength=60):key_id>/entitlements")
+@requires("keys:issue")
+def share(key_id: str) -> Response:
+    """Let somebody open a shared key, or no longer."""
+    key = _key(key_id, "keys:issue")
+    person = people.find(reads(), forms.text("person"))
+    back = url_for("keys_page.show", key_id=key.id)
+    if person is None:
+        return see(back, "There is nobody with this address that we know.", "warning")
+    person_id, name = person.id, person.name
+    try:
+        if forms.text("act") == "end":
+            act(lambda uow: sharing.disentitle(uow, key_id, person_id).id)
+            return see(back, f"{name} can no longer open it. What {name} has seen is known: rotate the key if that matters.")
+        act(lambda uow: sharing.entitle(uow, key_id, person_id).id)
+    except forms.REFUSALS as error:
+        return see(back, error.sentence, "warning")
+    return see(back, f"{name} may open it, once.")
+
+
 def _form(form: Form) -> str:
     reach = current_principal().reach("keys:issue")
     within = None if reach is Reach.ANYONE else scope.projects_within("keys:issue")
@@ -175,6 +233,13 @@ def _ask_revoke(key: Key, form: Form) -> str:
     )
 
 
+def _ask_rotate(key: Key, form: Form) -> str:
+    return render_template(
+        "keys/rotate.html", form=form, key=key, version=queries.newest_version(reads(), key.id),
+        person=people.get(reads(), key.person_id), project=projects.get(reads(), key.project_id), once=forms.once(),
+    )  # fmt: skip
+
+
 def _key(key_id: str, permission: str, *, or_asked_for: bool = False) -> Key:
     """The key. Raises NotFound, also where the permission does not reach its person.
 
@@ -182,7 +247,7 @@ def _key(key_id: str, permission: str, *, or_asked_for: bool = False) -> Key:
     """
     key = queries.get(reads(), key_id)
     if not (or_asked_for and key.requested_by == current_principal().actor_id):
-        scope.check_person(permission, key.person_id, f"There is no key {key_id!r}.")
+        scope.check_key(permission, key)
     return key
 
 
@@ -193,6 +258,12 @@ def _reaches(permission: str, key: Key) -> bool:
     return within is None or key.person_id in within
 
 
-def _may_reveal(key: Key) -> bool:
-    concerned = current_principal().actor_id in (key.person_id, key.requested_by)
-    return concerned and current_principal().may("keys:reveal")
+def _may_reveal(key: Key, version: KeyVersion, entitled: Sequence[str]) -> bool:
+    """Whether the reader may see the value and has not: a personal key is seen once, a shared one once by each."""
+    me = current_principal().actor_id
+    if me not in (key.person_id, key.requested_by, *entitled) or not current_principal().may("keys:reveal"):
+        return False
+    if version.state is not KeyState.LIVE or version.shredded_at is not None:
+        return False
+    seen = [row.actor_id for row in queries.reveals_of(reads(), key.id) if row.version_id == version.id]
+    return not seen if key.kind is KeyKind.PERSONAL else me not in seen
