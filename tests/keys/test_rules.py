@@ -68,7 +68,9 @@ def test_bad_names_are_refused(name: str) -> None:
     assert "name" in caught.value.fields
 
 
-@pytest.mark.parametrize(("who", "good"), [("per_eve", True), ("per_ada", True), ("per_max", True), ("per_ola", False), ("", False)])
+@pytest.mark.parametrize(
+    ("who", "good"), [("per_eve", True), ("per_ada", True), ("per_max", True), ("per_ola", False), ("", False)]
+)
 def test_who_may_see_the_value(who: str, good: bool) -> None:
     key = Key(person_id="per_eve", requested_by="per_ada")
     actor = Actor(ActorKind.PERSON, who, who)

@@ -56,8 +56,8 @@ MODELS: Final[dict[str, Model]] = {
     model.name: model
     for model in (
         Model("gpt-6-astra", "completions", _per_million("2.50", "0.25", "3.125", "15"), requests_per_minute=3_000),
-        Model("gpt-5.4-2026-03-05", "completions", _per_million("1.75", "0.175", "0", "14"), "gpt-5.4"),
-        Model("gpt-5.4-mini-2026-03-17", "completions", _per_million("0.25", "0.025", "0", "2"), "gpt-5.4-mini"),
+        Model("gpt-5.4-2026-03-05", "completions", _per_million("2.50", "0.25", "0", "15"), "gpt-5.4"),
+        Model("gpt-5.4-mini-2026-03-17", "completions", _per_million("0.75", "0.075", "0", "4.50"), "gpt-5.4-mini"),
         Model("gpt-4o-2024-08-06", "completions", _per_million("2.50", "1.25", "0", "10"), "gpt-4o"),
         Model("gpt-4o-mini-2024-07-18", "completions", _per_million("0.15", "0.075", "0", "0.60"), "gpt-4o-mini"),
         Model("o4-mini-2025-04-16", "completions", _per_million("1.10", "0.275", "0", "4.40"), "o4-mini"),

@@ -1,0 +1,63 @@
+"""Versions, rotation and sharing over REST: what changes, and who may."""
+
+from __future__ import annotations
+
+from govern.worker.runner import drain
+from tests.given import EVE, MAX, OLA
+from tests.web.conftest import Caller, Door
+
+
+def issued(door: Door, script: Caller, **more: object) -> str:
+    body = {"person": EVE, "project": door.world.project().id, "name": "backend", **more}
+    key = script.post("/keys", body).get_json()["id"]
+    drain(door.govern)
+    return str(key)
+
+
+def test_rotating_keeps_the_id_and_makes_a_version(door: Door) -> None:
+    script = door.api(door.system_token())
+    key = issued(door, script)
+    asked = script.post(f"/keys/{key}/rotate", {"reason": "spring cleaning", "overlap_hours": 1})
+    assert asked.status_code == 202
+    drain(door.govern)
+    versions = script.get(f"/keys/{key}/versions").get_json()["items"]
+    assert [(version["number"], version["state"]) for version in versions] == [(2, "live"), (1, "live")]
+    assert versions[1]["retire_at"] is not None
+    assert script.get(f"/keys/{key}").get_json()["version"] == 2
+    assert script.post(f"/keys/{key}/rotate", {"reason": "again"}).status_code == 409
+
+
+def test_many_at_once(door: Door) -> None:
+    script = door.api(door.system_token())
+    keys = [issued(door, script, name=f"key {number}") for number in range(2)]
+    answer = script.post("/keys/rotations", {"keys": [*keys, "key_unknown"], "reason": "a scare"})
+    assert answer.status_code == 200
+    assert [(item["key"], item["rotating"]) for item in answer.get_json()["items"]] == [
+        (keys[0], True), (keys[1], True), ("key_unknown", False),
+    ]  # fmt: skip
+    assert door.api("manager").post("/keys/rotations", {"keys": keys}).status_code == 403
+
+
+def test_a_shared_key_is_seen_by_those_who_are_entitled(door: Door) -> None:
+    script = door.api(door.system_token())
+    key = issued(door, script, kind="shared", person=MAX)
+    eve, auditor = door.api("employee"), door.api("auditor")
+    assert eve.get(f"/keys/{key}").status_code == 404
+    assert eve.post(f"/keys/{key}/reveal").status_code == 404
+    entitled = script.post(f"/keys/{key}/entitlements", {"person": EVE})
+    assert entitled.get_json()["people"] == [door.world.person(EVE).id]
+    assert eve.get(f"/keys/{key}").get_json()["kind"] == "shared"
+    assert eve.post(f"/keys/{key}/rotate", {"reason": "mine now"}).status_code == 404, "to open it is all that she may"
+    assert eve.post(f"/keys/{key}/entitlements", {"person": OLA}).status_code == 404
+    assert auditor.post(f"/keys/{key}/entitlements", {"person": OLA}).status_code == 403
+    shown = eve.post(f"/keys/{key}/reveal")
+    assert shown.status_code == 200
+    script.post(f"/keys/{key}/entitlements/revoke", {"person": EVE})
+    assert eve.get(f"/keys/{key}").status_code == 404
+
+
+def test_a_personal_key_cannot_be_shared_or_handed_over(door: Door) -> None:
+    script = door.api(door.system_token())
+    key = issued(door, script)
+    assert script.post(f"/keys/{key}/entitlements", {"person": MAX}).status_code == 409
+    assert script.post(f"/keys/{key}/owner", {"person": MAX}).status_code == 409
