@@ -88,7 +88,8 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
         )
     client = make_client(
         base_url=settings.openai.base_url, admin_key=settings.openai.admin_key, transport=transport, unit_of_work=unit_of_work,
-        requests_per_minute=settings.openai.requests_per_minute, burst=settings.openai.burst, generation=settings.openai.generation,
+        requests_per_minute=settings.openai.requests_per_minute, burst=settings.openai.burst,
+        generation=settings.openai.generation,
     )  # fmt: skip
     directory, issuer, usage = OpenAIDirectory(client), OpenAIKeys(client), OpenAIUsage(client)
     routes = Routes(settings.web.url, settings.mail.admins, settings.webhook.url, settings.webhook.secret)
