@@ -13,7 +13,8 @@ from govern.core.errors import Conflict, NotAllowed
 from govern.identity import queries, service
 from govern.web import access, cookies, problems
 from govern.web.access import govern, open_to_all
-from govern.web.oidc import Provider, Refused, sign_in_policy
+from govern.web.discovery import Refused
+from govern.web.oidc import Provider, sign_in_policy
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth")
 log = structlog.get_logger("govern.web")

@@ -1,15 +1,9 @@
-"""The OpenID Connect relying party: Authlib's client, held to one issuer, one list of algorithms and short timeouts.
-
-Authlib alone trusts the issuer that the discovery document names, keeps discovery for ever, has no timeout, and does not look
-at the `iss` of the response (RFC 9207). What it leaves open is closed here.
-"""
+"""The OpenID Connect relying party: PKCE and nonce always, and nothing believed before it is verified (see `discovery`)."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,8 +11,6 @@ from typing import Any, Final
 
 import structlog
 from authlib.integrations.base_client import OAuthError
-from authlib.integrations.flask_client import FlaskIntegration
-from authlib.integrations.flask_client.apps import FlaskOAuth2App
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
@@ -27,29 +19,19 @@ from joserfc.jws import JWSRegistry
 from requests import RequestException
 
 from govern.core.crypto import Secret, redact
-from govern.core.errors import GovernError, NotAllowed, Unavailable
+from govern.core.errors import GovernError, Unavailable
 from govern.identity.permissions import Role
 from govern.identity.rules import ProvenIdentity, SignInPolicy
 from govern.settings import OIDC, Settings
 from govern.web.access import origin_of
+from govern.web.discovery import Client, Refused
 
 log = structlog.get_logger("govern.web")
 
-ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
-"""What an ID token may be signed with: public-key signatures only. `none` and shared secrets are never believed."""
-TIMEOUT: Final = 5.0
-DISCOVERY_LIFE: Final = 600.0
 LEEWAY: Final = 30
 """Seconds by which clocks may differ."""
 LOGOUT_TOKEN_AGE: Final = timedelta(minutes=2)
 LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
-_FORCED_PER_MINUTE: Final = 6
-
-
-class Refused(NotAllowed):
-    """What the provider sent is not believed. The sentence says what came and what was expected, never a token."""
-
-    code = "sign_in_refused"
 
 
 @dataclass(frozen=True)
@@ -90,84 +72,6 @@ class _IDToken(CodeIDToken):  # type: ignore[misc]
             raise Refused(_told(error, self, self.options)) from None
 
 
-class _Client(FlaskOAuth2App):  # type: ignore[misc]
-    """Authlib's client with discovery and keys kept as long as they should be, and believed only from the issuer."""
-
-    def __init__(self, settings: OIDC) -> None:
-        self._issuer = settings.issuer or ""
-        self._lock = threading.Lock()
-        self._metadata: dict[str, Any] = {}
-        self._loaded = 0.0
-        self._jwks: dict[str, Any] = {}
-        self._forced: deque[float] = deque(maxlen=_FORCED_PER_MINUTE)
-        secret = settings.client_secret
-        super().__init__(
-            FlaskIntegration("provider"), "provider", client_id=settings.client_id,
-            client_secret=secret.reveal() if secret else None, compliance_fix=_no_redirects,
-            client_kwargs={"scope": settings.scopes, "code_challenge_method": "S256", "default_timeout": TIMEOUT},
-            server_metadata_url=f"{self._issuer}/.well-known/openid-configuration",
-        )  # fmt: skip
-
-    def load_server_metadata(self) -> dict[str, Any]:
-        with self._lock:
-            if not self._metadata or time.monotonic() - self._loaded > DISCOVERY_LIFE:
-                try:
-                    found = self._fetch(self._server_metadata_url)
-                    self._metadata = self._believed(found)
-                    self._jwks = {}
-                except (RequestException, ValueError) as error:
-                    if not self._metadata:
-                        raise Unavailable("The identity provider did not answer. Please try again in a moment.") from error
-                    log.warning("discovery not renewed", error=type(error).__name__)
-                self._loaded = time.monotonic()
-            return self._metadata
-
-    def _believed(self, found: Mapping[str, Any]) -> dict[str, Any]:
-        issuer = str(found.get("issuer", ""))
-        if issuer.rstrip("/") != self._issuer:
-            raise Refused(f"The identity provider's discovery names the issuer “{issuer[:200]}”; expected “{self._issuer}”.")
-        announced = found.get("id_token_signing_alg_values_supported") or ["RS256"]
-        algorithms = [word for word in announced if word in ALGORITHMS]
-        if not algorithms:
-            raise Refused(
-                f"The identity provider signs with {', '.join(map(str, announced))}; expected one of {', '.join(ALGORITHMS)}."
-            )
-        kept = {name: value for name, value in found.items() if isinstance(name, str) and name != "jwks"}
-        return kept | {"id_token_signing_alg_values_supported": algorithms}
-
-    def fetch_jwk_set(self, force: bool = False) -> dict[str, Any]:
-        metadata = self.load_server_metadata()
-        with self._lock:
-            if self._jwks and not (force and self._may_force()):
-                return self._jwks
-            found = self._fetch(metadata.get("jwks_uri"))
-            usable = [key for key in found.get("keys", ()) if key.get("kty") in ("RSA", "EC") and key.get("use", "sig") == "sig"]
-            self._jwks = {"keys": usable}
-            return self._jwks
-
-    def _may_force(self) -> bool:
-        """An unknown key id means "fetch again", also when somebody sends made-up ones: only so often a minute."""
-        now = time.monotonic()
-        if len(self._forced) == _FORCED_PER_MINUTE and now - self._forced[0] < 60:
-            return False
-        self._forced.append(now)
-        return True
-
-    def _fetch(self, address: object) -> dict[str, Any]:
-        with self._get_session() as session:
-            _no_redirects(session)
-            response = session.request("GET", str(address), withhold_token=True)
-            response.raise_for_status()
-            found = response.json()
-        if not isinstance(found, dict):
-            raise ValueError("not an object")
-        return found
-
-
-def _no_redirects(session: Any) -> None:
-    session.max_redirects = 0  # an answer from elsewhere is not the issuer's
-
-
 class Provider:
     """The one identity provider that the settings name. Thread-safe."""
 
@@ -176,12 +80,12 @@ class Provider:
         self.issuer = settings.issuer or ""
         self.label = settings.name
         self._settings = settings
-        self._client = _Client(settings)
+        self._client = Client(settings)
 
     @property
     def origins(self) -> set[str]:
         """Where a sign-out form may end: the issuer, and the place of its end-session endpoint once it is known."""
-        known = str(self._client._metadata.get("end_session_endpoint", ""))
+        known = str(self._client.known("end_session_endpoint"))
         return {origin_of(self.issuer), origin_of(known)} - {""}
 
     def begin(self, callback: str) -> Begun:

@@ -12,7 +12,8 @@ from flask import Flask
 
 from govern.fakes.server import serve
 from govern.settings import OIDC
-from govern.web.oidc import Provider, Refused
+from govern.web.discovery import Refused
+from govern.web.oidc import Provider
 from tests.web.forger import CLIENT, NONCE, Forger, Token, part
 
 CALLBACK = "http://govern.test/auth/callback"
