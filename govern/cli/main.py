@@ -17,6 +17,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "budgets": ("govern.cli.budgets:budgets", "List, create and retire budgets; see alerts."),
     "db": ("govern.cli.database:db", "Bring the database to the newest schema, or check it."),
     "demo": ("govern.cli.demo:demo", "Try everything on this machine, with an invented organization."),
+    "devices": ("govern.cli.devices:devices", "List and end the command lines that act for people."),
     "doctor": ("govern.cli.doctor:doctor", "Look for what is wrong and say what to do about it."),
     "fake-openai": ("govern.cli.fake_openai:fake_openai", "Serve an invented OpenAI organization for tests and demos."),
     "init": ("govern.cli.init:init", "Make a sealing key, or a one-time link for the first administrator."),
