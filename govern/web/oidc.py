@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import structlog
 from authlib.integrations.base_client import OAuthError
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
@@ -26,7 +25,6 @@ from govern.settings import OIDC, Settings
 from govern.web.access import origin_of
 from govern.web.discovery import Client, Refused
 
-log = structlog.get_logger("govern.web")
 
 LEEWAY: Final = 30
 """Seconds by which clocks may differ."""
