@@ -25,7 +25,6 @@ from govern.settings import OIDC, Settings
 from govern.web.access import origin_of
 from govern.web.discovery import Client, Refused
 
-
 LEEWAY: Final = 30
 """Seconds by which clocks may differ."""
 LOGOUT_TOKEN_AGE: Final = timedelta(minutes=2)
