@@ -13,7 +13,7 @@ import pytest
 from govern.core import sealing
 from govern.core.crypto import Secret
 from govern.core.uow import Actor, ActorKind
-from govern.settings import OpenAI, Sealing, Settings, Web
+from govern.settings import Mail, OpenAI, Sealing, Settings, Web
 from tests.peers import postgres
 from tests.peers.reuse import ReusedDatabase
 from tests.stories.workers import Nursery, nursery
@@ -33,7 +33,7 @@ def drill_organization() -> FakeOpenAI:
     return FakeOpenAI(WorldSpec(people=4, projects=1, months=0, seed=7), admin_key=DRILL_KEY)
 
 
-def drill_govern(url: str, openai: FakeOpenAI) -> Govern:
+def drill_govern(url: str, openai: FakeOpenAI, mail: Mail | None = None) -> Govern:
     """The service as the drill itself uses it: to prepare, to finish, and to look."""
     from govern.bootstrap import build
 
@@ -43,6 +43,7 @@ def drill_govern(url: str, openai: FakeOpenAI) -> Govern:
         sealing=Sealing(keys=Secret(SEALING_KEYS)),
         openai=OpenAI(admin_key=Secret(DRILL_KEY), base_url="http://openai.test/v1"),
         web=Web(url="http://govern.test", wait_seconds=0),
+        mail=mail or Mail(),
     )
     return build(settings, outside=True, transport=httpx.WSGITransport(app=openai.app))
 

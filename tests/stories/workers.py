@@ -64,11 +64,11 @@ def nursery(log: Path) -> Iterator[Nursery]:
 
 
 def work(order: dict[str, Any]) -> None:
-    """What a worker does: carry out effects until nothing is owed. In the forked process only."""
+    """What a worker does: the job if one is named, then effects until nothing is owed. In the forked process only."""
     from govern.bootstrap import build
     from govern.core.crypto import Secret
-    from govern.settings import OpenAI, Sealing, Settings
-    from govern.worker.runner import drain
+    from govern.settings import Mail, OpenAI, Sealing, Settings
+    from govern.worker.runner import drain, run_job
 
     given = order["settings"]
     if order["crash"]:
@@ -78,8 +78,11 @@ def work(order: dict[str, Any]) -> None:
         database={"url": given["database"]},
         sealing=Sealing(keys=Secret(given["sealing"])),
         openai=OpenAI(admin_key=Secret(given["admin_key"]), base_url=given["openai"]),
+        mail=Mail(**given.get("mail", {})),
     )
     govern = build(settings, outside=True)
+    if "job" in given:
+        run_job(govern, given["job"])
     for _ in range(ROUNDS):
         drain(govern)
         if not due_now(govern.engine, dead=False):
