@@ -61,7 +61,8 @@ class Keys:
     def _waiting(self, me: Mapping[str, Any], place: Mapping[str, Any], name: str | None, machine: str) -> str | None:
         """A live key that was never opened; None when there is none. Raises Trouble when the name is taken by an opened one."""
         path = f"/keys?person={quote(me['person'])}&project={quote(place['id'])}&state=live&limit=200"
-        found = self.signed_in.call("GET", path)["items"]
+        # An application's key that the person happens to own is not theirs to take to a laptop, or to return from there.
+        found = [key for key in self.signed_in.call("GET", path)["items"] if key.get("kind", "personal") == "personal"]
         for key in found:
             if key["revealed_at"] is None and name in (None, key["name"]):
                 return str(key["id"])
@@ -123,8 +124,9 @@ class Keys:
         pending = f"rotate {held.key_id}"
         with self.folder.changed() as profile:
             marks = profile.pending.setdefault(pending, {"request": str(uuid.uuid4()), "reveal": str(uuid.uuid4())})
+        why = {"reason": "Rotated by its holder."}
         try:
-            self.signed_in.call("POST", f"/keys/{quote(held.key_id)}/rotate", {}, request_id=marks["request"])
+            self.signed_in.call("POST", f"/keys/{quote(held.key_id)}/rotate", why, request_id=marks["request"])
             key = self._made(held.key_id, after=held.issued_at)
         except Trouble as trouble:
             if trouble.exit_code != OUTSIDE:

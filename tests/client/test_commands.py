@@ -183,11 +183,19 @@ def test_a_key_that_was_issued_for_one_is_what_one_gets_and_a_dead_one_is_replac
     assert first != second
     assert [machine.server.openai.oracle().authenticates(value) for value in (first, second)] == [True, True]
     assert "newer" not in machine("key", "status").stdout
+    rotated = machine("key", "rotate")
+    assert (rotated.returncode, rotated.stderr) == (4, "The key is being rotated already; its old version still works.\n")
 
     world.revoke(issued)
     again = machine("key", "get", "--project", PROJECT)
     assert "is now in" in again.stdout, again.stderr
     assert "from an administrator" not in again.stdout
+
+    rotated = machine("key", "rotate", "--project", PROJECT.upper())
+    assert "The new value of" in rotated.stdout, rotated.stderr
+    third = next(value for name, value in machine.vault().items() if name.startswith("key "))
+    assert machine.server.openai.oracle().authenticates(third)
+    assert "is already in" in machine("key", "get").stdout
 
     folder = Folder(machine.folder)
     with folder.changed() as profile:
