@@ -190,7 +190,7 @@ class _Demo:
                 return
             if run is not None and run.progress:
                 bars.update(bar, total=run.progress["total"], completed=run.progress["done"], what=run.progress["what"])
-            time.sleep(0.1)
+            time.sleep(0.2)
 
     def _check(self) -> None:
         if self.stop.is_set():
