@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,14 @@ from govern.budgets import queries as budget_queries
 from govern.budgets import service as budgets
 from govern.budgets.models import Budget
 from govern.core import migrations, sealing
+from govern.core.clock import utcnow
 from govern.core.crypto import Secret
 from govern.core.db import make_engine
 from govern.core.uow import Actor, ActorKind
 from govern.fakes.oidc import Client, DemoProvider, Person
 from govern.fakes.openai import FakeOpenAI, WorldSpec
 from govern.fakes.server import serve
+from govern.jobs import ledger
 from govern.jobs import queries as job_queries
 from govern.jobs import service as jobs
 from govern.keys.models import Key
@@ -31,10 +33,13 @@ from govern.members import queries as members
 from govern.members.models import Invite, Member
 from govern.offboarding.models import Offboarding
 from govern.settings import OIDC, OpenAI, Sealing, Section, Settings, Web
+from govern.usage import queries as usage
+from govern.usage.names import By
+from govern.usage.rules import DAY
 from govern.web.app import create_app
 from govern.worker.runner import drain
 from tests.conftest import SEALING_KEYS
-from tests.given import World
+from tests.given import ADMIN, World
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -136,6 +141,8 @@ def _working(govern: Govern) -> Iterator[None]:
 
     def work() -> None:
         while not done.wait(0.1):
+            with govern.unit_of_work(SETUP) as uow:
+                ledger.beat(uow, "here", "this machine", is_leader=True)
             drain(govern)
 
     thread = threading.Thread(target=work, daemon=True)
@@ -149,13 +156,18 @@ def _working(govern: Govern) -> Iterator[None]:
 
 def with_money(live: Live, timeout: float = 120) -> None:
     """Run the syncs, so that there is spend to look at, with budgets over it."""
-    for job in ("usage.sync", "costs.sync"):
+    for job in ("directory.sync", "usage.sync", "costs.sync"):
         run(live, job, timeout)
-    project = live.world.project()
-    with live.govern.unit_of_work(SETUP) as uow:
-        budgets.create_budget(uow, name="Everything", scope="organization", monthly_usd=Decimal("4000"), thresholds=[50, 80, 100])
+    with live.govern.unit_of_work.reading() as session:
+        today = utcnow().date()
+        by_project = usage.lines(session, today.replace(day=1), today + DAY, by=[By.PROJECT], largest_first=True)
+        largest = next(line for line in by_project if line.ids[By.PROJECT].startswith("prj_"))
+    limit = (largest.figure.amount / Decimal("0.87")).quantize(Decimal(1), ROUND_FLOOR)  # used by 87 %, so that it alerts
+    with live.govern.unit_of_work(ADMIN) as uow:
+        budgets.create_budget(uow, name="Everything", scope="organization", monthly_usd=Decimal(4000), thresholds=[50, 80, 100])
+        name, project_id = largest.names[By.PROJECT], largest.ids[By.PROJECT]
         budgets.create_budget(
-            uow, name=f"{project.name} monthly", scope="project", scope_id=project.id, monthly_usd=Decimal("20"), thresholds=[80]
+            uow, name=f"{name} monthly", scope="project", scope_id=project_id, monthly_usd=limit, thresholds=[80]
         )
     run(live, "budgets.evaluate", timeout)
 

@@ -61,6 +61,7 @@
         { stroke: quiet, grid: { stroke: line, width: 1 }, ticks: { show: false }, size: 64, values: (_, ticks) => ticks.map(format) },
       ],
     }, [days, ...order.map((at) => values[at])], canvas);
+    if (stacked) [...plot.root.querySelectorAll(".u-series")].forEach((row, at) => { row.style.order = -at; });  // as the table
     figure.classList.add("is-drawn");
     figure.plot = plot;
   }
