@@ -17,8 +17,8 @@ import click
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from govern.bootstrap import Govern, build
+from govern.cli import demo_keys, demo_words, host, output
 from govern.cli import demo_samples as samples
-from govern.cli import demo_words, host, output
 from govern.cli.demo_children import Children
 from govern.cli.demo_folder import Folder, Made
 from govern.cli.demo_peers import CAST, peers
@@ -112,9 +112,12 @@ class _Demo:
             self._watch(bars, govern, job, title, newer_than=began)
         alerting = None
         if not samples.has_budgets(govern):
+            self._step(bars, "Keys of a few people", lambda: demo_keys.issue_keys(govern, self.stop.is_set))
+            demo_keys.use_keys(govern, self.made.url("openai"))
             if samples.needs_spend(govern):
                 samples.add_spend(govern, self.made.url("openai"))
-                self._run(bars, govern, "usage.sync", "Some spend")
+            self._run(bars, govern, "usage.sync", "Use of those keys")
+            self._run(bars, govern, "costs.sync", "What they cost")
             alerting = samples.make_budgets(govern)
         self._run(bars, govern, "budgets.evaluate", "Budgets")
         self._step(bars, "Dashboard", lambda: self._wait(f"{self.made.url('web')}/healthz", "The dashboard"))

@@ -70,6 +70,6 @@ def furnish(service: Live) -> Furnished:
 def sign_in(page: Page, service: Live, name: str, to: str = "/") -> None:
     """By the identity provider, as people do."""
     page.goto(f"{service.url}{to}")
-    page.get_by_role("link", name="Continue with Acme sign-in").click()
+    page.get_by_role("link", name="Sign in with Acme sign-in").click()
     page.get_by_role("button", name=name).click()
     page.wait_for_url(f"{service.url}/**")

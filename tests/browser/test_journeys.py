@@ -172,7 +172,7 @@ def test_signing_out_ends_the_session(browser: Browser, service: Live) -> None:
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
         page.goto(f"{service.url}/members")
-        expect(page.get_by_role("link", name="Continue with Acme sign-in")).to_be_visible()
+        expect(page.get_by_role("link", name="Sign in with Acme sign-in")).to_be_visible()
 
 
 def test_the_menu_opens_on_a_phone_and_by_keyboard(browser: Browser, service: Live) -> None:

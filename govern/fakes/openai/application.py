@@ -35,6 +35,13 @@ _CUT = {"drop_before", "drop_after"}
 _OPEN, _CLOSE = f"<{secrets.token_hex(8)}", f"{secrets.token_hex(8)}>"
 
 
+def _with_version(path: str) -> str:
+    """The path as the API knows it: a client's base address may name the version, not name it, or name it twice."""
+    if path.startswith("/v1/v1/"):
+        return path.removeprefix("/v1")
+    return path if path.startswith(("/v1/", "/oauth/", "/_control")) else f"/v1{path}"
+
+
 class Served(NamedTuple):
     """One line of the log of requests."""
 
@@ -68,6 +75,7 @@ class Application:
         self._late: list[Late] = []
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ["PATH_INFO"] = _with_version(environ.get("PATH_INFO", ""))
         request = Request(environ)
         if request.path.startswith("/_control"):
             return self._control(request)(environ, start_response)
