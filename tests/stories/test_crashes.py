@@ -143,7 +143,7 @@ def test_killed_there_the_first_time(drill: Drill, point: str) -> None:
     prepared(drill, point)
     assert crashed(drill, point, 1), f"{point} was never passed"
     drill.finish()
-    check(drill)
+    check(drill, after_comparison=point in FROZEN_FIRST)
 
 
 # A removal is long, and much of it lies between the same two commits: for the further schedules some points stand for all.
@@ -162,7 +162,7 @@ def test_killed_there_the_second_time(drill: Drill, point: str) -> None:
     prepared(drill, point)
     crashed(drill, point, 2)  # not every point is passed twice; the outcome must be right all the same
     drill.finish()
-    check(drill)
+    check(drill, after_comparison=point in FROZEN_FIRST)
 
 
 # Inside a transaction a frozen worker holds the database's locks: others wait for it, they do not overtake.
@@ -223,11 +223,12 @@ def test_every_point_belongs_to_a_flow() -> None:
 # -- the oracle --------------------------------------------------------------------------------------------------------
 
 
-def check(drill: Drill) -> None:
-    """Compare the rows with what OpenAI really holds."""
+def check(drill: Drill, *, after_comparison: bool = False) -> None:
+    """Compare the rows with what OpenAI really holds. The hourly comparison would hide what a worker left, so it runs only
+    where nobody but it can find that: a worker killed between losing its claim and taking back what it had made."""
     world, outside = drill.world, drill.world.govern.need_outside()
-    # A worker killed between losing its claim and taking back what it made leaves a stray: the hourly comparison ends that.
-    sync.reconcile(world.govern.unit_of_work, outside.directory, outside.issuer)
+    if after_comparison:
+        sync.reconcile(world.govern.unit_of_work, outside.directory, outside.issuer)
     assert world.owed() == []
     assert world.dead() == []
     assert world.audit_holds()
