@@ -59,12 +59,16 @@ def furnish(service: Live) -> Furnished:
         "removal-preview": f"/members/{EVE}/revoke", "removals": "/offboardings", "removal": f"/offboardings/{removal.id}",
         "invites": "/invites", "invite": "/invites/new", "invite-cancel": f"/invites/{invite.id}/cancel", "projects": "/projects",
         "project": f"/projects/{seen.project_id}", "keys": "/keys", "key-new": "/keys/new", "key": f"/keys/{seen.id}",
-        "key-revoke": f"/keys/{seen.id}/revoke", "key-revoked": f"/keys/{ended.id}", "usage": "/usage?by=project&range=30",
+        "key-revoke": f"/keys/{seen.id}/revoke", "key-revoked": f"/keys/{ended.id}", "key-rotate": f"/keys/{seen.id}/rotate", "usage": "/usage?by=project&range=30",
         "usage-key": "/usage?by=key&view=estimated", "budgets": "/budgets", "budget": f"/budgets/{budget.id}",
         "budget-new": "/budgets/new", "budget-retire": f"/budgets/{budget.id}/retire", "alerts": "/alerts",
         "audit": "/audit-events?verify=yes", "jobs": "/jobs", "tokens": "/tokens", "token-new": "/tokens/new", "me": "/me",
     }  # fmt: skip
-    return Furnished(service, pages, {"me": "/me", "key-new": "/keys/new", "tokens": "/tokens", "usage": f"/usage?person={MAX}"})
+    return Furnished(
+        service,
+        pages,
+        {"me": "/me", "key-new": "/keys/new", "tokens": "/tokens", "device": "/device", "usage": f"/usage?person={MAX}"},
+    )
 
 
 def sign_in(page: Page, service: Live, name: str, to: str = "/") -> None:

@@ -35,6 +35,7 @@ TABLE = {
     "/keys/new": (SEEN, SEEN, REFUSED, SEEN),
     "/keys/{key}": (SEEN, SEEN, SEEN, SEEN),
     "/keys/{key}/revoke": (SEEN, SEEN, REFUSED, SEEN),
+    "/keys/{key}/rotate": (SEEN, SEEN, REFUSED, SEEN),
     "/usage": (SEEN, SEEN, SEEN, SEEN),
     "/usage?by=project&view=billed&range=90": (SEEN, SEEN, SEEN, SEEN),
     "/budgets": (SEEN, SEEN, SEEN, SEEN),
