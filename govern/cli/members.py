@@ -9,12 +9,14 @@ from govern.bootstrap import Govern
 from govern.cli import host, output
 from govern.cli.projects import project_id_of
 from govern.cli.waiting import carried_out
+from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput, Rejected
 from govern.members import queries, service
 from govern.members.models import Invite, InviteState, Member
 from govern.offboarding import queries as removals
 from govern.offboarding import service as offboarding
 from govern.offboarding.models import OffboardingState
+from govern.offboarding.preview import Preview, facts, preview
 
 _UNDER_WAY = (InviteState.REQUESTED, InviteState.CANCELLING)
 
@@ -96,10 +98,15 @@ def cancel_invite(invite_id: str, as_json: bool) -> None:
 
 @members.command()
 @click.argument("who", metavar="ID-OR-EMAIL")
-@click.option("--reason", required=True, help="Why; it stands in the audit log.")
+@click.option("--reason", default="", help="Why; it stands in the audit log. Needed unless --dry-run.")
+@click.option("--dry-run", is_flag=True, help="Only say what it would do.")
 @host.as_json
-def revoke(who: str, reason: str, as_json: bool) -> None:
+def revoke(who: str, reason: str, dry_run: bool, as_json: bool) -> None:
     """Remove a person: keys, invites, places in projects, seat. Repeating it does no harm."""
+    if dry_run:
+        with host.opened() as govern, govern.unit_of_work.reading() as session:
+            _show_preview(preview(session, who, utcnow()), as_json=as_json)
+        return
     with host.opened() as govern:
         with govern.unit_of_work(host.host_actor()) as uow:
             removal_id = offboarding.start(uow, who, reason=reason).id
@@ -113,6 +120,26 @@ def revoke(who: str, reason: str, as_json: bool) -> None:
     waiting = f" Waiting for: {removal.waiting_for}" if removal.waiting_for else ""
     pending = f"{removal.email} is contained: nothing works here any more. The removal at OpenAI is under way.{waiting}"
     output.show_one(row, as_json=as_json, sentence=f"{removal.email} is removed, and proven absent." if done else pending)
+
+
+def _show_preview(found: Preview, *, as_json: bool) -> None:
+    whole = facts(found)
+    if as_json:
+        output.show_one(whole, as_json=True, sentence="")
+        return
+    kinds = {"keys": ("issued by us", "ends"), "personal_keys": ("their own", "ends"), "shared_keys": ("shared", "rotated")}
+    rows = [key | {"kind": kind, "fate": fate} for name, (kind, fate) in kinds.items() for key in whole[name]]
+    columns = {"name": "Key", "kind": "Kind", "project": "Project", "last_used_at": "Last used (UTC)", "fate": "What happens"}
+    output.show(rows, columns, as_json=False, empty="No key of theirs is known.")
+    places = ", ".join(whole["projects"]) or "none"
+    invite = "yes" if whole["invite"] else "no"
+    said = [
+        f"Seat: {whole['seat'] or 'none'}. Open invite: {invite}. Projects: {places}.",
+        f"Spent in the last 30 days: ${output.cell(found.spend)}. Keys used in the last 7 days: {found.used_lately}.",
+        *found.breaks, *filter(None, [found.refused]), "Nothing was done.",
+    ]  # fmt: skip
+    for sentence in said:
+        click.echo("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in sentence))
 
 
 def _place(session: Session, text: str) -> tuple[str, str]:

@@ -9,15 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from govern.core.errors import NotFound
-from govern.keys import queries as keys
-from govern.keys.models import OPEN_STATES, Key, ObservedKey
 from govern.members import queries as members
 from govern.members.models import Invite, Member
 from govern.offboarding.models import Offboarding
 from govern.people import queries as people
 from govern.people.models import Person
-from govern.projects import queries as projects
-from govern.projects.models import Project
 
 
 @dataclass(frozen=True)
@@ -28,16 +24,6 @@ class Subject:
     person: Person | None
     member: Member | None
     invite: Invite | None
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What a removal would end, from what was last seen. The removal itself looks again."""
-
-    subject: Subject
-    keys: Sequence[Key]
-    personal_keys: Sequence[ObservedKey]
-    places: Sequence[Project]
 
 
 def subject_of(session: Session, id_or_email: str) -> Subject:
@@ -51,16 +37,6 @@ def subject_of(session: Session, id_or_email: str) -> Subject:
     if person is None and member is None and invite is None:
         raise NotFound(f"There is no member, person or open invite {id_or_email!r}.")
     return Subject(email, person, member, invite)
-
-
-def preview(session: Session, id_or_email: str) -> Preview:
-    """What would end. Raises NotFound."""
-    subject = subject_of(session, id_or_email)
-    held = keys.find_keys(session, person_id=subject.person.id, limit=500) if subject.person else []
-    member = subject.member if subject.member and subject.member.vanished_at is None else None
-    personal = keys.observed_keys(session, owner_remote_id=member.remote_id, limit=500) if member else []
-    places = [project for project, _ in projects.places_of(session, member.remote_id)] if member else []
-    return Preview(subject, [key for key in held if key.state in OPEN_STATES], personal, places)
 
 
 def get(session: Session, offboarding_id: str) -> Offboarding:

@@ -107,6 +107,9 @@ def test_a_member_is_invited_and_revoked(command: Govern, project: str, openai: 
     assert [invite.email for invite in openai.oracle().invites()] == ["nia@acme.example"]
     assert command("members resend-invite", invited.json["id"]).code == 0
     assert command("members cancel-invite", invited.json["id"]).code == 0
+    foreseen = command(f"members revoke {EVE} --dry-run --json").json
+    assert (foreseen["seat"], foreseen["refused"], foreseen["dry_run"]) == ("reader", None, True)
+    assert command(f"members revoke {EVE} --dry-run").out.endswith("Nothing was done.\n")
     gone = command(f"members revoke {EVE} --reason 'left the company'")
     assert (gone.code, gone.out) == (0, f"{EVE} is removed, and proven absent.\n")
     assert EVE not in {member.email for member in openai.oracle().members()}

@@ -9,10 +9,12 @@ from datetime import timedelta
 import pytest
 from freezegun.api import FrozenDateTimeFactory
 
+from govern.core.clock import utcnow
 from govern.core.errors import GovernError, InvalidInput, NotFound, PolicyViolation
 from govern.keys.models import KeyState
 from govern.members import sync
 from govern.members.models import InviteState
+from govern.offboarding import preview as previews
 from govern.offboarding import queries, rules
 from govern.offboarding.models import Offboarding, OffboardingState
 from govern.people.models import PersonState
@@ -374,15 +376,19 @@ class TestHalves:
 
 def test_the_preview_shows_what_would_end_and_changes_nothing(known: World) -> None:
     key = known.key(project=PROJECT)
-    known.openai.make_personal_key(EVE, PROJECT)
+    own, _ = known.openai.make_personal_key(EVE, PROJECT)
+    known.openai.org.tables.keys[own].last_used_at = int(utcnow().timestamp()) - 3600
     pull(known)
     before = known.audited()
     with known.govern.unit_of_work.reading() as session:
-        preview = queries.preview(session, EVE)
+        preview = previews.preview(session, EVE, utcnow())
         assert [row.id for row in preview.keys] == [key.id]
-        assert len(preview.personal_keys) == 1
+        assert [(row.remote_id, row.used_lately) for row in preview.personal_keys] == [(own, True)]
+        assert [row.used_lately for row in preview.keys] == [False]
+        assert (len(preview.breaks), preview.used_lately, preview.refused) == (1, 1, None)
         assert [place.name for place in preview.places] == [PROJECT]
+        assert "last owner" in (previews.preview(session, ADA, utcnow()).refused or "")
         with pytest.raises(NotFound):
-            queries.preview(session, "nobody@acme.example")
+            previews.preview(session, "nobody@acme.example", utcnow())
     assert known.audited() == before
     assert known.owed() == []

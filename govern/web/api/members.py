@@ -5,21 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import marshmallow as ma
-from flask import Response
+from flask import Response, jsonify
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
+from govern.core.clock import utcnow
 from govern.core.errors import NotFound
 from govern.members import queries
 from govern.members.models import Member
 from govern.offboarding import queries as removals
 from govern.offboarding import service as offboarding
+from govern.offboarding.preview import facts, preview
 from govern.projects import queries as projects
 from govern.web.access import reads, requires
 from govern.web.api import paging, scope
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
-from govern.web.api.offboardings import OffboardingOut, shown
+from govern.web.api.offboardings import OffboardingOut, RemovalPreviewOut, shown
 from govern.web.api.shapes import PageQuery, Schema, Text, instant, maybe_instant, maybe_text, page_of, with_more
 
 blueprint = ApiBlueprint("members", "Seats in the organization.")
@@ -66,6 +68,15 @@ class RemovalIn(Schema):
     """Why."""
 
     reason = Text(1, 500, required=True, metadata={"example": "left on 31 March"})
+
+
+class RemovalQuery(Schema):
+    """How."""
+
+    dry_run = ma.fields.Boolean(load_default=False, metadata={"description": "Only say what it would do."})
+
+
+_REMOVAL_OR_PREVIEW = {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("OffboardingOut", "RemovalPreviewOut")]}
 
 
 @blueprint.route("")
@@ -115,18 +126,35 @@ class Revocation(MethodView):
     """Removal."""
 
     @requires("members:revoke")
+    @blueprint.response(200, RemovalPreviewOut)
+    def get(self, member: str) -> dict[str, Any]:
+        """Say what a removal would end, rotate and break. The same as a POST with `dry_run=true`."""
+        _removable(member)
+        return facts(preview(reads(), member, utcnow()))
+
+    @requires("members:revoke")
+    @blueprint.arguments(RemovalQuery, location="query")
     @blueprint.arguments(RemovalIn)
-    @blueprint.response(200, OffboardingOut, description="Done: complete listings show nothing of them any more.")
+    @blueprint.response(
+        200, _REMOVAL_OR_PREVIEW,
+        description="Done: complete listings show nothing of them any more. Or, with `dry_run=true`, what it would do.",
+    )  # fmt: skip
     @blueprint.alt_response(202, schema=OffboardingOut, description="Contained; the proof is pending.", success=True)
-    def post(self, args: dict[str, Any], member: str) -> Response:
+    def post(self, how: dict[str, Any], args: dict[str, Any], member: str) -> Response:
         """Remove a person: keys, service accounts, invites, places in projects and the seat, then prove it.
 
         Cut off here at once. Repeating it does no harm.
         """
-        subject = removals.subject_of(reads(), member)
-        missing = f"There is no member, person or open invite {member!r}."
-        scope.check_person("members:revoke", subject.person.id if subject.person else None, missing)
+        _removable(member)
+        if how["dry_run"]:
+            return jsonify(RemovalPreviewOut().dump(facts(preview(reads(), member, utcnow()))))
         return carry_out(lambda uow: offboarding.start(uow, member, reason=args["reason"]).id, _removal)
+
+
+def _removable(member: str) -> None:
+    subject = removals.subject_of(reads(), member)
+    missing = f"There is no member, person or open invite {member!r}."
+    scope.check_person("members:revoke", subject.person.id if subject.person else None, missing)
 
 
 def _removal(session: Session, removal_id: str) -> Answer:

@@ -13,7 +13,7 @@ from govern.web.access import reads, requires
 from govern.web.api import paging, scope
 from govern.web.api.acting import Answer
 from govern.web.api.blueprint import ApiBlueprint
-from govern.web.api.shapes import PageQuery, Schema, instant, maybe_instant, maybe_text, page_of
+from govern.web.api.shapes import PageQuery, Schema, Usd, instant, maybe_instant, maybe_text, page_of
 
 blueprint = ApiBlueprint("offboardings", "Removals, and how far they are.")
 
@@ -31,6 +31,37 @@ class OffboardingOut(Schema):
     steps = ma.fields.List(ma.fields.Dict(keys=ma.fields.String()), required=True)
     waiting_for = maybe_text()
     done_at = maybe_instant()
+
+
+class CredentialOut(Schema):
+    """A key that would end or be rotated."""
+
+    id = ma.fields.String(required=True)
+    remote_id = maybe_text()
+    name = ma.fields.String(required=True)
+    project = ma.fields.String(required=True)
+    last_used_at = maybe_instant()
+    used_lately = ma.fields.Boolean(required=True, metadata={"description": "In the last seven days."})
+
+
+class RemovalPreviewOut(Schema):
+    """What a removal would do, from what was last seen. Nothing was done."""
+
+    dry_run = ma.fields.Boolean(required=True)
+    email = ma.fields.String(required=True)
+    person = ma.fields.String(required=True, allow_none=True)
+    seat = ma.fields.String(required=True, allow_none=True, metadata={"description": "The role of the seat, null without one."})
+    invite = ma.fields.Boolean(required=True, metadata={"description": "Whether an invite is open."})
+    keys = ma.fields.List(ma.fields.Nested(CredentialOut), required=True)
+    personal_keys = ma.fields.List(ma.fields.Nested(CredentialOut), required=True)
+    shared_keys = ma.fields.List(
+        ma.fields.Nested(CredentialOut), required=True, metadata={"description": "Seen by them: rotated, exactly these."}
+    )
+    projects = ma.fields.List(ma.fields.String(), required=True)
+    used_lately = ma.fields.Integer(required=True)
+    spend_30_days_usd = Usd(required=True)
+    will_break = ma.fields.List(ma.fields.String(), required=True)
+    refused = ma.fields.String(required=True, allow_none=True, metadata={"description": "Why it may not be done."})
 
 
 def shown(row: Offboarding) -> Answer:

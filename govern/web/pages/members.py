@@ -7,10 +7,12 @@ import hmac
 from flask import Blueprint, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput
 from govern.identity import queries as identity
 from govern.keys import queries as keys
 from govern.members import queries, rules
+from govern.offboarding import preview as previews
 from govern.offboarding import queries as removals
 from govern.offboarding import service as offboarding
 from govern.offboarding.models import OffboardingState
@@ -99,7 +101,7 @@ def _preview(subject: Subject, form: Form) -> str:
     return render_template(
         "members/revoke.html",
         form=form,
-        preview=removals.preview(reads(), subject.email),
+        preview=previews.preview(reads(), subject.email, utcnow()),
         under_way=removals.latest(reads(), subject.email),
         steps=STEPS,
     )

@@ -51,6 +51,11 @@ def test_invite_issue_reveal_and_revoke(scripted: Caller, door: Door) -> None:
     assert shown.get_json()["value"].startswith("sk-")
     assert scripted.post(f"/keys/{key['id']}/reveal").status_code == 410
 
+    foreseen = scripted.post(f"/members/{EVE}/revoke?dry_run=true", {"reason": "left on 31 March"})
+    assert (foreseen.status_code, [held["id"] for held in foreseen.get_json()["keys"]]) == (200, [key["id"]])
+    assert foreseen.get_json() == scripted.get(f"/members/{EVE}/revoke").get_json()
+    assert scripted.get("/offboardings").get_json()["items"] == []
+
     removed = scripted.post(f"/members/{EVE}/revoke", {"reason": "left on 31 March"})
     assert (removed.status_code, removed.get_json()["state"]) == (200, "done")
     again = scripted.post(f"/members/{EVE}/revoke", {"reason": "left on 31 March"})
