@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import httpx
 import sqlalchemy as sa
 
+from govern.access_ports import AccessSource, AuditSource
 from govern.budgets.effects import Announce, Deliver, Routes
 from govern.budgets.models import Channel
 from govern.core.crypto import SecretBox
@@ -25,8 +26,10 @@ from govern.members import effects as member_effects
 from govern.notify.email import Email
 from govern.notify.webhook import Webhook, signing_key
 from govern.offboarding import effects as offboarding_effects
+from govern.openai.audit_log import OpenAIAuditLog
 from govern.openai.client import make_client
 from govern.openai.directory import OpenAIDirectory
+from govern.openai.groups import OpenAIAccess
 from govern.openai.keys import OpenAIKeys
 from govern.openai.usage import OpenAIUsage
 from govern.ports import Directory, KeyIssuer, Notifier, UsageSource
@@ -40,6 +43,8 @@ class Outside:
     directory: Directory
     issuer: KeyIssuer
     usage: UsageSource
+    access: AccessSource
+    events: AuditSource
     effects: Mapping[str, Handler]
     close: Callable[[], None]
 
@@ -102,7 +107,7 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
         "alert.announce": Announce(unit_of_work, routes),
         "alert.deliver": Deliver(unit_of_work, make_notifiers(settings), routes),
     }
-    return Outside(directory, issuer, usage, effects, client.close)
+    return Outside(directory, issuer, usage, OpenAIAccess(client), OpenAIAuditLog(client), effects, client.close)
 
 
 def make_notifiers(settings: Settings) -> dict[Channel, Notifier]:

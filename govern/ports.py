@@ -112,6 +112,7 @@ class RemoteAdminKey:
     owner_id: str | None
     owner_name: str | None
     owner_role: str | None
+    is_ours: bool = False  # the key with which we call
 
 
 @dataclass(frozen=True)

@@ -173,6 +173,26 @@ class Sync(Section):
     costs_minutes: int = Field(60, ge=1)
     backfill_days: int = Field(35, ge=1, le=730)
     trailing_days: int = Field(3, ge=1, le=40)
+    inventory_minutes: int = Field(60, ge=5)
+    """How often admin keys, groups and federation are read."""
+    events_minutes: int = Field(5, ge=1)
+    """How often OpenAI's own audit log is read."""
+    roles_per_run: int = Field(50, ge=0, le=5000)
+    """Roles have a listing for each member and place; so many of them are read with each inventory."""
+
+
+class Findings(Section):
+    """From when on something is worth a look. Days are counted from when it was made or last used."""
+
+    dormant_days: int = Field(60, ge=1, le=3650)
+    never_used_days: int = Field(14, ge=1, le=3650)
+    over_age_days: int = Field(180, ge=1, le=3650)
+    stale_invite_days: int = Field(7, ge=1, le=365)
+    admin_key_days: int = Field(180, ge=1, le=3650)
+    changed_days: int = Field(14, ge=1, le=365)
+    """How long a change made around this service stays in the inbox by itself."""
+    personal_keys: bool = True
+    """Whether keys that people make for themselves count as unmanaged."""
 
 
 class Settings(BaseSettings):
@@ -191,6 +211,7 @@ class Settings(BaseSettings):
     keys: Keys = Keys()
     devices: Devices = Devices()
     sync: Sync = Sync()
+    findings: Findings = Findings()
 
     @classmethod
     def settings_customise_sources(

@@ -7,6 +7,8 @@ from typing import Final
 
 NAMES: Final = (
     "directory.sync",
+    "inventory.sync",
+    "events.pull",
     "usage.sync",
     "costs.sync",
     "budgets.evaluate",

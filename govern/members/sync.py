@@ -5,13 +5,13 @@ Each listing is read whole before the transaction that stores it; what a complet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
 
-from govern.core import outbox
+from govern.core import outbox, readings
 from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput
 from govern.core.mirror import Mirror
@@ -32,6 +32,7 @@ from govern.ports import (
 from govern.projects.models import Project, ProjectMember, ServiceAccount
 
 JOB: Final = Actor(ActorKind.JOB, "directory.sync", "directory.sync")
+SWEEP: Final = "directory"
 Progress = Callable[[str, int, int], None]
 """Called with what is being read, how many are done, how many there are."""
 
@@ -41,7 +42,10 @@ def _silent(_what: str, _done: int, _total: int) -> None:
 
 
 def run(unit_of_work: UnitsOfWork, directory: Directory, *, progress: Progress = _silent) -> dict[str, int]:
-    """Mirror the organization. Returns counts; a second run over an unchanged organization changes only `last_seen_at`."""
+    """Mirror the organization. Returns counts; a second run over an unchanged organization changes only `last_seen_at`.
+
+    A run that was interrupted is taken up where it was: projects that it has read are not read again.
+    """
     sync = _Sync(unit_of_work, directory)
     progress("projects", 0, 1)
     projects = directory.projects()
@@ -49,11 +53,25 @@ def run(unit_of_work: UnitsOfWork, directory: Directory, *, progress: Progress =
     progress("members", 0, 1)
     sync.members(directory.members())
     sync.invites()
-    open_ones = [project for project in projects if project.archived_at is None]
-    for done, project in enumerate(open_ones):
+    with unit_of_work(JOB) as uow:
+        sync.number = readings.begin(uow, SWEEP)
+    open_ones = [project.id for project in projects if project.archived_at is None]
+    with unit_of_work.reading() as session:
+        order = readings.waiting(session, SWEEP, sync.number, open_ones)
+    for done, remote_id in enumerate(order, len(open_ones) - len(order)):
         progress("projects", done, len(open_ones))
-        sync.project(project.id)
+        sync.project(remote_id)
     progress("projects", len(open_ones), len(open_ones))
+    with unit_of_work(JOB) as uow:
+        readings.finish(uow, SWEEP, sync.number)
+    return dict(sorted(sync.report.items()))
+
+
+def run_projects(unit_of_work: UnitsOfWork, directory: Directory, remote_ids: Collection[str]) -> dict[str, int]:
+    """Read only these projects (OpenAI's ids): something in them is known to have changed."""
+    sync = _Sync(unit_of_work, directory)
+    for remote_id in sorted(remote_ids):
+        sync.project(remote_id)
     return dict(sorted(sync.report.items()))
 
 
@@ -61,6 +79,7 @@ def run(unit_of_work: UnitsOfWork, directory: Directory, *, progress: Progress =
 class _Sync:
     unit_of_work: UnitsOfWork
     directory: Directory
+    number: int = 0
 
     def __post_init__(self) -> None:
         self.report = {"added": 0, "vanished": 0, "members": 0, "invites": 0, "projects": 0, "service_accounts": 0, "keys": 0}
@@ -153,6 +172,8 @@ class _Sync:
             self._service_accounts(uow, here, accounts)
             self._keys(uow, here, keys)
             project.last_seen_at = max(project.last_seen_at, before)
+            if self.number:
+                readings.note(uow, SWEEP, self.number, remote_id)
 
     def _project_members(self, uow: UnitOfWork, here: dict[str, str], listed: Sequence[RemoteProjectMember]) -> None:
         mirror = Mirror(uow, ProjectMember, "pm", ProjectMember.member_remote_id, **here)

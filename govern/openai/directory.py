@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from govern.core.errors import Missing, Rejected
@@ -94,7 +95,7 @@ class OpenAIDirectory:
 
     def admin_keys(self) -> Sequence[RemoteAdminKey]:
         found = self._client.listing(path(_ADMIN_KEYS), [("order", "asc")], paging=Paging.LAST_ITEM)
-        return tuple(_admin_key(item) for item in found)
+        return tuple(replace(key, is_ours=self._client.is_own_key(key.redacted)) for key in map(_admin_key, found))
 
     def delete_admin_key(self, key_id: str) -> None:
         """Ask for the end of an admin key. Raises Rejected for the one with which we call: after it nothing more could be

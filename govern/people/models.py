@@ -30,6 +30,9 @@ class Person(Base):
     state: Mapped[PersonState] = mapped_column(words(PersonState), default=PersonState.ACTIVE)
     generation: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # When an imported directory named them last, and from which day on they are no longer with the company.
+    directory_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ends_on: Mapped[date | None]
 
 
 class Identity(Base):

@@ -13,6 +13,9 @@ from datetime import timedelta
 from govern.bootstrap import Govern
 from govern.budgets import service as budgets
 from govern.core.uow import Actor, ActorKind
+from govern.inventory import events
+from govern.inventory import sync as inventory
+from govern.jobs import service as jobs
 from govern.keys import reveals, rotation
 from govern.keys import service as keys
 from govern.keys import sync as key_sync
@@ -41,6 +44,8 @@ def timetable(settings: Settings) -> tuple[Job, ...]:
     sync = settings.sync
     return (
         Job("directory.sync", timedelta(minutes=sync.directory_minutes), sync_directory),
+        Job("inventory.sync", timedelta(minutes=sync.inventory_minutes), sync_inventory, after="directory.sync"),
+        Job("events.pull", timedelta(minutes=sync.events_minutes), pull_events, after="inventory.sync"),
         # Spend is put down to people and projects, so these should be known first.
         Job("usage.sync", timedelta(minutes=sync.usage_minutes), sync_usage, after="directory.sync"),
         Job("costs.sync", timedelta(minutes=sync.costs_minutes), sync_costs, after="directory.sync"),
@@ -56,6 +61,24 @@ def timetable(settings: Settings) -> tuple[Job, ...]:
 def sync_directory(govern: Govern, progress: Progress) -> Report:
     """Members, invites, projects and what stands in them, as OpenAI lists them now."""
     return directory.run(govern.unit_of_work, govern.need_outside().directory, progress=progress)
+
+
+def sync_inventory(govern: Govern, progress: Progress) -> Report:
+    """Admin keys, groups, roles and federation, as OpenAI lists them now."""
+    outside, most = govern.need_outside(), govern.settings.sync.roles_per_run
+    return inventory.run(govern.unit_of_work, outside.directory, outside.access, roles_per_run=most, progress=progress)
+
+
+def pull_events(govern: Govern, _progress: Progress) -> Report:
+    """Read OpenAI's own audit log, and look at once at the projects that were changed around us."""
+    outside = govern.need_outside()
+    pulled = events.pull(govern.unit_of_work, outside.events)
+    if pulled.projects:
+        directory.run_projects(govern.unit_of_work, outside.directory, pulled.projects)
+    if pulled.elsewhere:  # the event does not say in which project: look at all of them
+        with govern.unit_of_work(events.JOB) as uow:
+            jobs.request_run(uow, "directory.sync")
+    return pulled.report | {"projects": len(pulled.projects)}
 
 
 def sync_usage(govern: Govern, _progress: Progress) -> Report:

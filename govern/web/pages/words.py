@@ -85,6 +85,8 @@ _ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
 
 JOBS: Final[Mapping[str, str]] = {
     "directory.sync": "Reads members, invites, projects and keys from OpenAI.",
+    "inventory.sync": "Reads admin keys, groups, roles and federation from OpenAI.",
+    "events.pull": "Reads OpenAI's own audit log.",
     "usage.sync": "Reads usage of the last days and estimates what it costs.",
     "costs.sync": "Reads what OpenAI bills. Recent days are restated for a while.",
     "budgets.evaluate": "Compares spend with the budgets; each crossing alerts once.",
