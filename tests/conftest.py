@@ -14,6 +14,7 @@ import pytest
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 
+import govern.schema  # all models, before a test freezes the clock: `Mapped[date]` must mean the real date
 from govern.core import migrations, sealing
 from govern.core.crypto import Secret, SecretBox
 from govern.core.db import make_engine

@@ -258,6 +258,18 @@ class TestRaces:
         assert left_of(known, NEW) == []
         assert steps(known.reload(removal))["seat"][1:] == (1, 1)
 
+    def test_an_invite_that_somebody_else_makes_meanwhile(self, known: World, clock: FrozenDateTimeFactory) -> None:
+        """No row of ours knows it, so no cancellation of ours is owed: the removal itself has to look."""
+        directory = known.govern.need_outside().directory
+        directory.remove_member(known.member(EVE).remote_id)
+        pull(known)
+        removal = known.remove(EVE)
+        directory.invite(EVE.title(), "reader", [])
+        known.finish(clock)
+        assert known.reload(removal).state is OffboardingState.DONE
+        assert left_of(known, EVE) == []
+        assert steps(known.reload(removal))["invites"][1:] == (1, 1)
+
     def test_a_seat_taken_again_under_a_new_id(self, known: World, clock: FrozenDateTimeFactory) -> None:
         """Eve lost her seat at the dashboard and was invited anew; the id that we know is the old one."""
         org = known.openai.org
