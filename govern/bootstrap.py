@@ -22,6 +22,7 @@ from govern.core.ids import NewId, new_id
 from govern.core.outbox import Handler
 from govern.core.uow import UnitsOfWork
 from govern.keys import effects as key_effects
+from govern.keys import freeze_effects
 from govern.members import effects as member_effects
 from govern.notify.email import Email
 from govern.notify.webhook import Webhook, signing_key
@@ -31,8 +32,9 @@ from govern.openai.client import make_client
 from govern.openai.directory import OpenAIDirectory
 from govern.openai.groups import OpenAIAccess
 from govern.openai.keys import OpenAIKeys
+from govern.openai.scopes import OpenAIScopes
 from govern.openai.usage import OpenAIUsage
-from govern.ports import Directory, KeyIssuer, Notifier, UsageSource
+from govern.ports import Directory, KeyIssuer, KeyScopes, Notifier, UsageSource
 from govern.settings import Settings
 
 
@@ -45,6 +47,7 @@ class Outside:
     usage: UsageSource
     access: AccessSource
     events: AuditSource
+    scopes: KeyScopes
     effects: Mapping[str, Handler]
     close: Callable[[], None]
 
@@ -97,17 +100,20 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
         generation=settings.openai.generation,
     )  # fmt: skip
     directory, issuer, usage = OpenAIDirectory(client), OpenAIKeys(client), OpenAIUsage(client)
+    scopes = OpenAIScopes(client)
     routes = Routes(settings.web.url, settings.mail.admins, settings.webhook.url, settings.webhook.secret)
     effects: dict[str, Handler] = {
         "key.issue": key_effects.Issue(unit_of_work, issuer),
         "key.revoke": key_effects.Revoke(unit_of_work, issuer, directory),
+        "key.freeze": freeze_effects.FreezeKey(unit_of_work, scopes),
+        "key.thaw": freeze_effects.ThawKey(unit_of_work, scopes),
         "invite.send": member_effects.SendInvite(unit_of_work, directory),
         "invite.cancel": member_effects.CancelInvite(unit_of_work, directory),
         "offboarding.run": offboarding_effects.Run(unit_of_work, directory, issuer),
         "alert.announce": Announce(unit_of_work, routes),
         "alert.deliver": Deliver(unit_of_work, make_notifiers(settings), routes),
     }
-    return Outside(directory, issuer, usage, OpenAIAccess(client), OpenAIAuditLog(client), effects, client.close)
+    return Outside(directory, issuer, usage, OpenAIAccess(client), OpenAIAuditLog(client), scopes, effects, client.close)
 
 
 def make_notifiers(settings: Settings) -> dict[Channel, Notifier]:

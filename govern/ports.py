@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
 from govern.core.crypto import Secret
 
@@ -208,6 +208,46 @@ class KeyIssuer(Protocol):
 
     def delete(self, project_id: str, service_account_id: str) -> None:
         """End the account and every key of it. Already gone is success."""
+        ...
+
+
+ALL_SCOPES: Final = "all"
+Scopes = tuple[str, ...] | Literal["all"]
+"""What a key may do: some permissions by name, or all of them.
+
+On OpenAI's wire an empty list means *all*. Here "all" is a word of its own and an empty tuple is a mistake that is never sent,
+so that "we know of none" cannot turn into "everything".
+"""
+
+
+def stored_scopes(scopes: Scopes) -> str | list[str]:
+    """As a row keeps it. Raises ValueError for an empty tuple."""
+    if not scopes:
+        raise ValueError("No scopes at all cannot be said to OpenAI: an empty list means every permission.")
+    return scopes if scopes == ALL_SCOPES else list(scopes)
+
+
+def read_scopes(stored: object) -> Scopes | None:
+    """What `stored_scopes` wrote; None where nothing is known. Raises ValueError for anything else."""
+    if stored is None:
+        return None
+    if stored == ALL_SCOPES:
+        return ALL_SCOPES
+    if isinstance(stored, list) and stored and all(isinstance(scope, str) for scope in stored):
+        return tuple(stored)
+    raise ValueError("The row holds no scopes.")
+
+
+class KeyScopes(Protocol):
+    """Narrows a native key and widens it again. Only the newer generation of the API can (2026-11)."""
+
+    def recorded(self, key_id: str) -> Scopes | None:
+        """The key's scopes by the newest event about them in OpenAI's own audit log; None if it tells of none."""
+        ...
+
+    def put(self, project_id: str, key_id: str, scopes: Scopes) -> None:
+        """Replace the scopes; the same again is the same. Raises Missing for a key that is gone, Rejected where the
+        organization's API cannot, ValueError for an empty tuple."""
         ...
 
 

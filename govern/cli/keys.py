@@ -13,8 +13,8 @@ from govern.cli import host, output
 from govern.cli.projects import project_id_of
 from govern.cli.waiting import carried_out
 from govern.core.errors import Conflict, Rejected
-from govern.keys import queries, reveals, rotation, service, sharing
-from govern.keys.models import ENDED_STATES, Key, KeyState
+from govern.keys import freezing, queries, reveals, rotation, service, sharing
+from govern.keys.models import ENDED_STATES, Freeze, FreezeState, Key, KeyState
 from govern.people import queries as people
 from govern.projects import queries as projects
 
@@ -125,6 +125,58 @@ def entitle(key_id: str, person: str, end: bool) -> None:
         whom = people.get(uow.session, person)
         (sharing.disentitle if end else sharing.entitle)(uow, key_id, whom.id)
     print(f"{whom.name} can no longer open {key_id}." if end else f"{whom.name} may open {key_id}.")
+
+
+@keys.command()
+@click.argument("native", metavar="KEY")
+@click.option("--reason", required=True, help="Why; it stands in the audit log.")
+def freeze(native: str, reason: str) -> None:
+    """Stop a key without ending it. KEY is the id of a key of ours, or OpenAI's id of any key that it lists."""
+    with host.opened() as govern:
+        generation = govern.settings.openai.generation
+        with govern.unit_of_work(host.host_actor()) as uow:
+            if uow.session.get(Key, native) is not None:
+                freezing.freeze_key(uow, native, reason=reason, generation=generation)
+            else:
+                observed = queries.observed_key(uow.session, native)
+                freezing.freeze_observed(uow, observed.id, reason=reason, generation=generation)
+        print(_standing(govern, native, "frozen"))
+
+
+@keys.command()
+@click.argument("native", metavar="KEY")
+@click.option("--reason", required=True, help="Why; it stands in the audit log.")
+@click.option("--restore", multiple=True, metavar="PERMISSION", help='Where nobody knows what it might do: names, or "all".')
+def thaw(native: str, reason: str, restore: tuple[str, ...]) -> None:
+    """Let a frozen key go on, exactly as before."""
+    with host.opened() as govern:
+        with govern.unit_of_work(host.host_actor()) as uow:
+            lasting = _lasting(uow.session, native)
+            if not lasting:
+                raise Conflict("The key is not frozen.")
+            for each in lasting:
+                freezing.thaw(uow, each.id, reason=reason, restore=restore or None)
+        print(_standing(govern, native, "thawed"))
+
+
+def _lasting(session: Session, native: str) -> Sequence[Freeze]:
+    if session.get(Key, native) is not None:
+        return queries.open_freezes(session, native)
+    lasting = queries.open_freeze(session, queries.observed_key(session, native).remote_id)
+    return [lasting] if lasting else []
+
+
+def _standing(govern: Govern, native: str, done: str) -> str:
+    """Wait for OpenAI, then say how it stands. Raises Rejected with OpenAI's sentence."""
+    moving = (FreezeState.FREEZING, FreezeState.THAWING)
+    settled = carried_out(govern, lambda session: not any(row.state in moving for row in _lasting(session, native)))
+    with govern.unit_of_work.reading() as session:
+        ours = session.get(Key, native)
+        remote_id = "" if ours else queries.observed_key(session, native).remote_id
+        newest = (queries.freezes_of(session, native) if ours else queries.freezes_of_native(session, remote_id))[-1]
+    if newest.problem:
+        raise Rejected(newest.problem)
+    return f"{native} is {done}." if settled else f"{native} will be {done}; OpenAI is being asked."
 
 
 def _is_being_made(session: Session, key_id: str) -> bool:

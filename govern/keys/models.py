@@ -1,9 +1,10 @@
-"""Key, KeyVersion, Reveal, ObservedKey."""
+"""Key, KeyVersion, Reveal, ObservedKey, Freeze."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, deferred, mapped_column
@@ -155,3 +156,61 @@ class ObservedKey(Base):
     first_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
     last_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
     vanished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class FreezeState(StrEnum):
+    """FREEZING → FROZEN → THAWING → THAWED. REFUSED: OpenAI would not; GONE: the key ended meanwhile."""
+
+    FREEZING = "freezing"
+    FROZEN = "frozen"
+    THAWING = "thawing"
+    THAWED = "thawed"
+    REFUSED = "refused"
+    GONE = "gone"
+
+
+class ScopesSource(StrEnum):
+    """How we know what a key was allowed before: OpenAI's audit log, our own record of issuing it, or not at all."""
+
+    AUDIT_LOG = "audit_log"
+    RECORD = "record"
+    UNKNOWN = "unknown"
+
+
+class Freeze(Base):
+    """One native key stopped by narrowing its scopes, ours or not. At most one that lasts per key.
+
+    `original` and `restore` are what `ports.stored_scopes` writes: the word "all", or the scopes by name. Empty: not known.
+    """
+
+    __tablename__ = "freezes"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    remote_id: Mapped[str] = mapped_column(sa.String(120))
+    project_id: Mapped[str] = mapped_column(sa.ForeignKey("projects.id"))
+    version_id: Mapped[str | None] = mapped_column(sa.ForeignKey("key_versions.id"), index=True)
+    state: Mapped[FreezeState] = mapped_column(words(FreezeState))
+    reason: Mapped[str] = mapped_column(sa.String(500))
+    requested_by: Mapped[str] = mapped_column(sa.String(120))
+    requested_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    original: Mapped[Any | None] = mapped_column(sa.JSON(none_as_null=True))
+    original_source: Mapped[ScopesSource | None] = mapped_column(words(ScopesSource))
+    frozen_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Set when OpenAI's own audit log shows the change; its answer alone proves little.
+    proven_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    restore: Mapped[Any | None] = mapped_column(sa.JSON(none_as_null=True))
+    thaw_reason: Mapped[str | None] = mapped_column(sa.String(500))
+    thawed_by: Mapped[str | None] = mapped_column(sa.String(120))
+    thaw_requested_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    problem: Mapped[str | None] = mapped_column(sa.String(300))
+
+    __table_args__ = (
+        sa.Index(
+            "uq_freezes_open",
+            "remote_id",
+            unique=True,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        ),
+    )

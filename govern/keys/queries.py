@@ -12,6 +12,8 @@ from govern.core.errors import NotFound
 from govern.keys.models import (
     ENDED_STATES,
     OPEN_STATES,
+    Freeze,
+    FreezeState,
     Key,
     KeyEntitlement,
     KeyKind,
@@ -197,3 +199,40 @@ def nobody_left_to_see(session: Session, key: Key, version: KeyVersion, unseen_b
         return True
     since = max([version.issued_at or version.created_at, *(row.added_at for row in entitled)])
     return since <= unseen_before
+
+
+def open_freeze(session: Session, remote_id: str) -> Freeze | None:
+    """The freeze of this native key that lasts, if any."""
+    query = sa.select(Freeze).where(Freeze.remote_id == remote_id, Freeze.ended_at.is_(None))
+    return session.scalars(query).one_or_none()
+
+
+def open_freezes(session: Session, key_id: str) -> Sequence[Freeze]:
+    """The freezes of the key's versions that last, oldest first."""
+    return [freeze for freeze in freezes_of(session, key_id) if freeze.ended_at is None]
+
+
+def freezes_of(session: Session, key_id: str) -> Sequence[Freeze]:
+    """Every freeze of the key's versions, oldest first."""
+    query = sa.select(Freeze).join(KeyVersion, KeyVersion.id == Freeze.version_id).where(KeyVersion.key_id == key_id)
+    return session.scalars(query.order_by(Freeze.id)).all()
+
+
+def freezes_of_native(session: Session, remote_id: str) -> Sequence[Freeze]:
+    """Every freeze of this native key, oldest first."""
+    return session.scalars(sa.select(Freeze).where(Freeze.remote_id == remote_id).order_by(Freeze.id)).all()
+
+
+def frozen_natives(session: Session, remote_ids: Sequence[str]) -> dict[str, FreezeState]:
+    """OpenAI's key id → how the freeze that lasts stands; keys without one are not in it."""
+    query = sa.select(Freeze.remote_id, Freeze.state).where(Freeze.remote_id.in_(remote_ids), Freeze.ended_at.is_(None))
+    return {row.remote_id: row.state for row in session.execute(query)}
+
+
+def observed_key(session: Session, id_or_remote_id: str) -> ObservedKey:
+    """A key that OpenAI lists or listed, by our id or by OpenAI's. Raises NotFound."""
+    by_id = sa.or_(ObservedKey.id == id_or_remote_id, ObservedKey.remote_id == id_or_remote_id)
+    found = session.scalars(sa.select(ObservedKey).where(by_id)).first()
+    if found is None:
+        raise NotFound(f"OpenAI lists no key {id_or_remote_id!r}.")
+    return found

@@ -13,7 +13,7 @@ from govern.core.crypto import Place
 from govern.core.errors import NotFound
 from govern.core.uow import UnitOfWork
 from govern.keys import queries, rules
-from govern.keys.models import ENDED_STATES, ENDING_STATES, OPEN_STATES, Key, KeyKind, KeyState, KeyVersion
+from govern.keys.models import ENDED_STATES, ENDING_STATES, OPEN_STATES, Freeze, FreezeState, Key, KeyKind, KeyState, KeyVersion
 from govern.people import service as people
 from govern.people.models import PersonState
 from govern.ports import IssuedCredential
@@ -153,6 +153,7 @@ def record_ended(uow: UnitOfWork, version_id: str) -> None:
         return
     version.state = KeyState.ABORTED if version.state is KeyState.ABORTING else KeyState.REVOKED
     version.ended_at = uow.now
+    _end_freeze(uow, version)
     uow.session.flush()
     _follow_versions(uow, key)
     ended = "revoked" if version.state is KeyState.REVOKED else "aborted"
@@ -167,6 +168,7 @@ def record_vanished(uow: UnitOfWork, version_id: str) -> bool:
     key = uow.session.get_one(Key, version.key_id)
     shred(uow, version)
     version.state, version.ended_at = KeyState.REVOKED, uow.now
+    _end_freeze(uow, version)
     uow.session.flush()
     _follow_versions(uow, key)
     key.problem = "It was ended at OpenAI, not through this service."
@@ -191,6 +193,12 @@ def shred(uow: UnitOfWork, version: KeyVersion) -> None:
     version.sealed = None
     if version.issued_at is not None and version.shredded_at is None:
         version.shredded_at = uow.now
+
+
+def _end_freeze(uow: UnitOfWork, version: KeyVersion) -> None:
+    """What is gone is frozen no more."""
+    lasting = sa.update(Freeze).where(Freeze.version_id == version.id, Freeze.ended_at.is_(None))
+    uow.session.execute(lasting.values(state=FreezeState.GONE, ended_at=uow.now))
 
 
 def _lock_version(session: Session, version_id: str) -> KeyVersion:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from govern.core.clock import utcnow
@@ -9,7 +11,7 @@ from govern.core.errors import NotAllowed, NotFound
 from govern.identity import queries as identity
 from govern.identity.permissions import PERMISSIONS
 from govern.keys import queries as keys
-from govern.keys.models import Key, KeyKind
+from govern.keys.models import Freeze, Key, KeyKind
 from govern.members.models import Member
 from govern.projects.models import Project, ProjectMember
 from govern.web.access import current_principal, reads
@@ -44,6 +46,12 @@ def check_anyone(permission: str) -> None:
         raise NotAllowed(
             f"This needs the permission {permission} over everybody: {PERMISSIONS[permission]}", permission=permission
         )
+
+
+def check_thaw(freezes: Sequence[Freeze]) -> None:
+    """Raise NotAllowed where somebody else froze it: then only who may end anybody's key lets it go on."""
+    if any(freeze.requested_by != current_principal().actor_id for freeze in freezes):
+        check_anyone("keys:revoke")
 
 
 def projects_within(permission: str) -> frozenset[str] | None:

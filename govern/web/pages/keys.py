@@ -13,7 +13,7 @@ from govern.core import outbox
 from govern.core.errors import Gone, InvalidInput, NotAllowed, NotFound
 from govern.identity.permissions import Reach
 from govern.keys import queries, reveals, rotation, rules, service, sharing
-from govern.keys.models import ENDED_STATES, ENDING_STATES, OPEN_STATES, Key, KeyKind, KeyState, KeyVersion
+from govern.keys.models import ENDED_STATES, ENDING_STATES, OPEN_STATES, FreezeState, Key, KeyKind, KeyState, KeyVersion
 from govern.people import queries as people
 from govern.people import service as people_service
 from govern.projects import queries as projects
@@ -106,12 +106,19 @@ def show(key_id: str) -> str:
     owed = outbox.open_effects(reads(), [each.id for each in versions])
     entitled = queries.entitled_people(reads(), key.id)
     alive = key.state not in ENDED_STATES + ENDING_STATES
+    freezes = list(reversed(queries.freezes_of(reads(), key.id)))
+    frozen = [freeze for freeze in freezes if freeze.ended_at is None]
     return render_template(
         "keys/show.html",
         key=key,
         version=version,
         versions=versions,
-        moving=key.state in _MOVING or any(each.state in _MOVING for each in versions),
+        moving=key.state in _MOVING
+        or any(each.state in _MOVING for each in versions)
+        or any(freeze.state is not FreezeState.FROZEN for freeze in frozen),
+        freezes=freezes,
+        may_freeze=key.state is KeyState.LIVE and not frozen and _reaches("keys:revoke", key),
+        may_thaw=any(freeze.state is FreezeState.FROZEN for freeze in frozen) and _reaches("keys:revoke", key),
         trouble=next((effect.last_error for effect in owed if effect.last_error), None),
         person=people.get(reads(), key.person_id),
         project=projects.get(reads(), key.project_id),

@@ -9,7 +9,7 @@ from typing import Final
 
 from govern.budgets.models import DeliveryState
 from govern.jobs.models import RunState
-from govern.keys.models import KeyState
+from govern.keys.models import FreezeState, KeyState
 from govern.members.models import InviteState
 from govern.offboarding.models import OffboardingState
 from govern.people.models import PersonState
@@ -40,6 +40,14 @@ _KEYS: Final[Mapping[StrEnum, Word]] = {
         "It was revoked before it was made. We look whether anything of it stayed behind at OpenAI.",
     ),
     KeyState.ABORTED: Word("never issued", "quiet", "It ended before anybody could use it, and nothing of it is at OpenAI."),
+}
+_FREEZES: Final[Mapping[StrEnum, Word]] = {
+    FreezeState.FREEZING: Word("being frozen", "warning", "OpenAI is asked to narrow it until it can do nothing that costs."),
+    FreezeState.FROZEN: Word("frozen", "warning", "It can do nothing but list models, until somebody thaws it."),
+    FreezeState.THAWING: Word("being thawed", "info", "OpenAI is asked to give back what it might do before."),
+    FreezeState.THAWED: Word("thawed", "quiet", "It may do again what it might before."),
+    FreezeState.REFUSED: Word("not frozen", "danger", "OpenAI would not narrow it."),
+    FreezeState.GONE: Word("ended", "quiet", "The key ended while it was frozen."),
 }
 _INVITES: Final[Mapping[StrEnum, Word]] = {
     InviteState.REQUESTED: Word("being sent", "info", "OpenAI is asked to send it."),
@@ -76,6 +84,7 @@ _DELIVERIES: Final[Mapping[StrEnum, Word]] = {
 }
 _ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
     KeyState: _KEYS,
+    FreezeState: _FREEZES,
     InviteState: _INVITES,
     PersonState: _PEOPLE,
     OffboardingState: _REMOVALS,
@@ -107,6 +116,8 @@ DEEDS: Final[Mapping[str, str]] = {
     "key.revoked": "a key is proven gone",
     "key.aborted": "a key was never issued",
     "key.vanished": "a key was ended at OpenAI",
+    "key.freeze_requested": "froze a key",
+    "key.thaw_requested": "thawed a key",
     "invite.requested": "invited",
     "invite.sent": "an invite was sent to",
     "invite.refused": "OpenAI refused to invite",

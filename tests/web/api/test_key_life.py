@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from govern.worker.runner import drain
-from tests.given import EVE, MAX, OLA
+from govern.worker.runner import drain, run_job
+from tests.given import EVE, MAX, OLA, PROJECT
 from tests.web.conftest import Caller, Door
 
 
@@ -61,3 +61,32 @@ def test_a_personal_key_cannot_be_shared_or_handed_over(door: Door) -> None:
     key = issued(door, script)
     assert script.post(f"/keys/{key}/entitlements", {"person": MAX}).status_code == 409
     assert script.post(f"/keys/{key}/owner", {"person": MAX}).status_code == 409
+
+
+def test_freezing_and_thawing(door: Door) -> None:
+    script, eve = door.api(door.system_token()), door.api("employee")
+    key = issued(door, script)
+    assert script.post(f"/keys/{key}/freeze", {"reason": "a scare"}).status_code == 202
+    drain(door.govern)
+    [freeze] = script.get(f"/keys/{key}/freezes").get_json()["items"]
+    assert (freeze["state"], freeze["original"]) == ("frozen", ["all"])
+    assert eve.post(f"/keys/{key}/thaw").status_code == 403, "an administrator froze it"
+    assert script.post(f"/keys/{key}/thaw", {"restore": []}).status_code == 422
+    assert script.post(f"/keys/{key}/thaw").status_code == 202
+    drain(door.govern)
+    assert script.get(f"/keys/{key}/freezes").get_json()["items"][0]["state"] == "thawed"
+
+
+def test_any_key_that_openai_lists_can_be_frozen(door: Door) -> None:
+    script = door.api(door.system_token())
+    door.world.openai.make_personal_key(EVE, PROJECT)
+    run_job(door.govern, "directory.sync")
+    key = next(key for key in script.get("/observed-keys").get_json()["items"] if key["version"] is None)
+    asked = script.post(f"/observed-keys/{key['native']}/freeze", {"reason": "whose is it?"})
+    assert asked.status_code == 202
+    drain(door.govern)
+    assert script.get(f"/observed-keys/{key['id']}").get_json()["frozen"] == "frozen"
+    assert script.post(f"/observed-keys/{key['id']}/thaw").status_code == 202
+    drain(door.govern)
+    assert script.get(f"/observed-keys/{key['id']}").get_json()["frozen"] is None
+    assert script.post(f"/observed-keys/{key['id']}/thaw").status_code == 409

@@ -1,0 +1,61 @@
+"""Narrowing a key and widening it again: the adapter behind `ports.KeyScopes`.
+
+`scopes` replaces what was there, and an empty list lifts every restriction (OpenAI's API reference): nothing here sends one
+unless "all" was asked for by that word. No answer shows a key's scopes; only the audit log tells what they were set to.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from govern.core.errors import Missing, Rejected
+from govern.openai.client import OpenAIClient
+from govern.openai.fields import Fields
+from govern.openai.paths import path
+from govern.ports import ALL_SCOPES, Scopes
+
+_KEY: Final = "/organization/projects/{}/api_keys/{}"
+CANNOT: Final = "This organization's API cannot narrow a key yet (generation 2026-08), so it cannot be frozen. Revoke it or rotate it instead."
+
+
+class OpenAIScopes:
+    """Implements `ports.KeyScopes`. Every method may raise `ProviderError`."""
+
+    def __init__(self, client: OpenAIClient) -> None:
+        self._client = client
+
+    def recorded(self, key_id: str) -> Scopes | None:
+        query = [("resource_ids[]", key_id), ("event_types[]", "api_key.created"), ("event_types[]", "api_key.updated")]
+        events = self._client.listing(path("/organization/audit_logs"), query)
+        # They come newest first, but within one second that is no order: the list's own is kept.
+        for event in sorted(events, key=lambda event: int(event.get("effective_at") or 0), reverse=True):
+            found = _scopes_of(event)
+            if found is not None:
+                return found
+        return None
+
+    def put(self, project_id: str, key_id: str, scopes: Scopes) -> None:
+        if not scopes:
+            raise ValueError("An empty list of scopes would lift every restriction.")
+        if self._client.generation == "2026-08":
+            raise Rejected(CANNOT)
+        where = path(_KEY, project_id, key_id)
+        try:
+            self._client.create(where, {"scopes": [] if scopes == ALL_SCOPES else list(scopes)})
+        except Missing:
+            self._client.get(where)  # raises Missing again when it is the key that is not there, and not the operation
+            raise Rejected(CANNOT) from None
+        except Rejected as error:
+            if error.status in (404, 405):  # the address itself is not known
+                raise Rejected(CANNOT, status=error.status, request_id=error.request_id) from None
+            raise
+
+
+def _scopes_of(event: Fields) -> Scopes | None:
+    kind = event.get("type")
+    details = event.get(str(kind))
+    said = details.get("data" if kind == "api_key.created" else "changes_requested") if isinstance(details, dict) else None
+    scopes = said.get("scopes") if isinstance(said, dict) else None
+    if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
+        return None  # an update of something else, such as the expiry
+    return tuple(scopes) or ALL_SCOPES
