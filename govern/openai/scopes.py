@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from govern.core.errors import Missing, Rejected
+from govern.core.errors import CredentialRefused, Missing, Rejected
 from govern.openai.client import OpenAIClient
 from govern.openai.fields import Fields
 from govern.openai.paths import path
 from govern.ports import ALL_SCOPES, Scopes
 
 _KEY: Final = "/organization/projects/{}/api_keys/{}"
-CANNOT: Final = "This organization's API cannot narrow a key yet (generation 2026-08), so it cannot be frozen. Revoke it or rotate it instead."
+CANNOT: Final = (
+    "This organization's API (generation 2026-08) cannot narrow a key, so it cannot be frozen. Revoke it or rotate it instead."
+)
 
 
 class OpenAIScopes:
@@ -26,7 +28,12 @@ class OpenAIScopes:
 
     def recorded(self, key_id: str) -> Scopes | None:
         query = [("resource_ids[]", key_id), ("event_types[]", "api_key.created"), ("event_types[]", "api_key.updated")]
-        events = self._client.listing(path("/organization/audit_logs"), query)
+        try:
+            events = self._client.listing(path("/organization/audit_logs"), query)
+        except (Rejected, Missing, CredentialRefused) as refusal:
+            if refusal.status == 401:
+                raise  # the key itself is not good, which is another matter
+            return None  # an owner has not switched the log on, or our key may not read it
         # They come newest first, but within one second that is no order: the list's own is kept.
         for event in sorted(events, key=lambda event: int(event.get("effective_at") or 0), reverse=True):
             found = _scopes_of(event)

@@ -18,7 +18,8 @@ from govern.audit.models import AuditEvent
 from govern.fakes.openai import FakeOpenAI
 from govern.fakes.server import serve
 from govern.keys import sync
-from govern.keys.models import ENDED_STATES, Key, KeyState, KeyVersion
+from govern.keys.freezing import FROZEN_SCOPES
+from govern.keys.models import ENDED_STATES, Freeze, FreezeState, Key, KeyState, KeyVersion
 from govern.members.models import Invite, InviteState
 from govern.offboarding.models import Offboarding, OffboardingState
 from tests.given import EVE, MAX, World
@@ -82,6 +83,28 @@ def revoke(world: World) -> None:
         world.revoke(key)
 
 
+def freeze(world: World) -> None:
+    from govern.keys import freezing
+    from tests.given import ADMIN
+
+    for email in (EVE, MAX):
+        key = world.key(email, project=PROJECT)
+        with world.govern.unit_of_work(ADMIN) as uow:
+            freezing.freeze_key(uow, key.id, reason="a scare", generation="auto")
+
+
+def thaw(world: World) -> None:
+    from govern.keys import freezing
+    from govern.keys.models import Key
+    from tests.given import ADMIN
+
+    freeze(world)
+    world.drain()
+    with world.govern.unit_of_work(ADMIN) as uow:
+        for key_id in uow.session.scalars(sa.select(Key.id)).all():
+            freezing.thaw_key(uow, key_id, reason="harmless")
+
+
 def send(world: World) -> None:
     for guest in GUESTS:
         world.invite(guest, "reader", (PROJECT, "member"))
@@ -109,7 +132,8 @@ def remove(world: World) -> None:
 
 
 FLOWS: Final[dict[str, Callable[[World], None]]] = {
-    "key.issue": issue, "key.revoke": revoke, "invite.send": send, "invite.cancel": cancel, "offboarding": remove,
+    "key.issue": issue, "key.revoke": revoke, "key.freeze": freeze, "key.thaw": thaw, "invite.send": send,
+    "invite.cancel": cancel, "offboarding": remove,
 }  # fmt: skip
 
 # A point that is passed only after something else went wrong: how that comes about.
@@ -238,9 +262,11 @@ def check(drill: Drill, *, after_comparison: bool = False) -> None:
         versions = {version.key_id: version for version in session.scalars(sa.select(KeyVersion))}
         invites = list(session.scalars(sa.select(Invite)))
         removals = list(session.scalars(sa.select(Offboarding)))
+        freezes = list(session.scalars(sa.select(Freeze)))
     check_keys(drill, keys, versions, done)
     check_invites(world.openai, invites, done)
     check_removals(world.openai, removals, done)
+    check_freezes(drill, freezes)
 
 
 def check_keys(drill: Drill, keys: list[Key], versions: dict[str, KeyVersion], done: Counter[tuple[str, str]]) -> None:
@@ -260,6 +286,14 @@ def check_keys(drill: Drill, keys: list[Key], versions: dict[str, KeyVersion], d
     ours = [account.id for account in oracle.service_accounts() if account.name.startswith("govern:")]
     assert sorted(ours) == sorted(live)
     assert {account.id for account in oracle.service_accounts()} == drill.foreign | live
+
+
+def check_freezes(drill: Drill, freezes: list[Freeze]) -> None:
+    """OpenAI allows each key exactly what is recorded, whoever spoke last."""
+    scopes = {key.id: key.scopes for key in drill.world.native_keys()}
+    for freeze in freezes:
+        assert freeze.state in (FreezeState.FROZEN, FreezeState.THAWED)
+        assert scopes[freeze.remote_id] == (FROZEN_SCOPES if freeze.state is FreezeState.FROZEN else ())
 
 
 def check_invites(openai: FakeOpenAI, invites: list[Invite], done: Counter[tuple[str, str]]) -> None:

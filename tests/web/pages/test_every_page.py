@@ -11,6 +11,8 @@ from werkzeug.test import TestResponse
 
 from govern.budgets import service as budgets
 from govern.identity import queries as identity
+from govern.keys import queries as key_queries
+from govern.worker.runner import run_job
 from tests.given import EVE, MAL, OLA
 from tests.web.conftest import CLI, Door
 from tests.web.pages.conftest import Reader
@@ -39,6 +41,9 @@ TABLE = {
     "/keys/{key}/freeze": (SEEN, SEEN, REFUSED, SEEN),
     "/keys/{key}/thaw": (SEEN, SEEN, REFUSED, SEEN),
     "/observed-keys": (SEEN, REFUSED, SEEN, REFUSED),
+    "/observed-keys/{observed}": (SEEN, REFUSED, SEEN, REFUSED),
+    "/observed-keys/{observed}/freeze": (SEEN, REFUSED, REFUSED, REFUSED),
+    "/observed-keys/{observed}/thaw": (SEEN, REFUSED, REFUSED, REFUSED),
     "/usage": (SEEN, SEEN, SEEN, SEEN),
     "/usage?by=project&view=billed&range=90": (SEEN, SEEN, SEEN, SEEN),
     "/budgets": (SEEN, SEEN, SEEN, SEEN),
@@ -75,6 +80,7 @@ def add_things(door: Door) -> Things:
     eve = world.person(EVE)
     key = world.key(EVE)
     invite = world.invite("new@acme.example")
+    run_job(door.govern, "directory.sync")
     removal = world.remove(MAL)
     with world.govern.unit_of_work(CLI) as uow:
         budget = budgets.create_budget(uow, name="Eve", scope="person", scope_id=eve.id, monthly_usd=Decimal(10))
@@ -82,10 +88,12 @@ def add_things(door: Door) -> Things:
     door.token("employee")
     with world.govern.unit_of_work.reading() as session:
         token = identity.find_tokens(session, person_ids=[eve.id])[0]
+        observed = key_queries.observed_keys(session)[0]
     return Things(
         {
             "eve": EVE, "other": OLA, "invite": invite.id, "removal": removal.id, "project": key.project_id, "key": key.id,
             "budget": budget.id, "whole": whole.id, "token": token.id,
+            "observed": observed.id,
         }
     )  # fmt: skip
 
