@@ -62,5 +62,6 @@ def register(app: Flask) -> None:
     api = make_api(app, ABOUT, "v1")
     for module in _SLICES:
         api.register_blueprint(module.blueprint)
+    api.register_blueprint(key_versions.rotations)
     app.register_blueprint(docs.blueprint)
     app.extensions["openapi"] = docs.finish(api.spec.to_dict())

@@ -1,4 +1,4 @@
-"""`/keys/{id}/versions`, `/rotate`, `/entitlements`, `/owner`: what becomes of a key in the course of its life."""
+"""What becomes of a key in the course of its life: versions, rotation (of one, of many), and who may open a shared one."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import Id, Schema, Text, Who, instant, maybe_instant, maybe_text
 
 blueprint = ApiBlueprint("key_versions", "Versions of a key, their rotation, and who may open a shared one.", under="keys")
+
+
+rotations = ApiBlueprint("key-rotations", "Rotation of several keys at once.")
 
 
 class VersionOut(Schema):
@@ -141,29 +144,6 @@ class Rotation(MethodView):
         return carry_out(lambda uow: rotation.rotate(uow, key_id, reason=args["reason"], overlap=_overlap(args)).id, _versions)
 
 
-@blueprint.route("/rotations")
-class Rotations(MethodView):
-    """Many at once."""
-
-    @requires("keys:issue")
-    @blueprint.arguments(RotationsIn)
-    @blueprint.response(200, RotationsOut)
-    def post(self, args: dict[str, Any]) -> Response:
-        """Rotate several keys. One that cannot be rotated does not stop the others."""
-        scope.check_anyone("keys:issue")
-        outcomes: dict[str, str | None] = {}
-
-        def command(uow: UnitOfWork) -> str:
-            outcomes.update(rotation.rotate_many(uow, args["keys"], reason=args["reason"], overlap=_overlap(args)))
-            return "rotations"
-
-        def answer(_session: Session, _subject: str) -> Answer:
-            items = [{"key": key, "rotating": problem is None, "problem": problem} for key, problem in outcomes.items()]
-            return Answer({"items": items})
-
-        return carry_out(command, answer)
-
-
 @blueprint.route("/<id:key_id>/entitlements")
 class Entitlements(MethodView):
     """Who may open it."""
@@ -211,3 +191,26 @@ class Owner(MethodView):
         _visible("keys:issue", key_id)
         person_id = _person(args)
         return carry_out(lambda uow: sharing.hand_over(uow, key_id, person_id).id, _entitled)
+
+
+@rotations.route("")
+class Rotations(MethodView):
+    """Many at once."""
+
+    @requires("keys:issue")
+    @rotations.arguments(RotationsIn)
+    @rotations.response(200, RotationsOut)
+    def post(self, args: dict[str, Any]) -> Response:
+        """Rotate several keys. One that cannot be rotated does not stop the others."""
+        scope.check_anyone("keys:issue")
+        outcomes: dict[str, str | None] = {}
+
+        def command(uow: UnitOfWork) -> str:
+            outcomes.update(rotation.rotate_many(uow, args["keys"], reason=args["reason"], overlap=_overlap(args)))
+            return "rotations"
+
+        def answer(_session: Session, _subject: str) -> Answer:
+            items = [{"key": key, "rotating": problem is None, "problem": problem} for key, problem in outcomes.items()]
+            return Answer({"items": items})
+
+        return carry_out(command, answer)

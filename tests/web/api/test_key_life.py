@@ -30,12 +30,12 @@ def test_rotating_keeps_the_id_and_makes_a_version(door: Door) -> None:
 def test_many_at_once(door: Door) -> None:
     script = door.api(door.system_token())
     keys = [issued(door, script, name=f"key {number}") for number in range(2)]
-    answer = script.post("/keys/rotations", {"keys": [*keys, "key_unknown"], "reason": "a scare"})
+    answer = script.post("/key-rotations", {"keys": [*keys, "key_unknown"], "reason": "a scare"})
     assert answer.status_code == 200
     assert [(item["key"], item["rotating"]) for item in answer.get_json()["items"]] == [
         (keys[0], True), (keys[1], True), ("key_unknown", False),
     ]  # fmt: skip
-    assert door.api("manager").post("/keys/rotations", {"keys": keys}).status_code == 403
+    assert door.api("manager").post("/key-rotations", {"keys": keys}).status_code == 403
 
 
 def test_a_shared_key_is_seen_by_those_who_are_entitled(door: Door) -> None:
