@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from govern.audit.models import AuditEvent, AuditHead
-from govern.core.crypto import Secret, SecretBox, contains_secret
+from govern.core.crypto import Secret, SecretBox, contains_secret, redact
 from govern.core.db import Base
 from govern.core.uow import UnitOfWork
 
@@ -25,15 +25,16 @@ def record(uow: UnitOfWork, action: str, subject: Base | tuple[str, str], *, rea
     """Note what this command did, in its own transaction. `action` is the past tense: `key.revoked`.
 
     `subject` is a row with an `id`, or a pair (kind, id). Facts are plain values without secrets: a value that looks like a
-    key raises ValueError, because an audit row is for ever and is read by many.
+    key raises ValueError, because an audit row is for ever and is read by many. A reason is somebody's own words: what
+    looks like a key in it is struck out, since a pasted key must not keep its owner from being cut off.
     """
     kind, subject_id = subject if isinstance(subject, tuple) else (subject.__tablename__, str(getattr(subject, "id")))  # noqa: B009
     clean = {name: _plain(value) for name, value in facts.items()}
-    if contains_secret(json.dumps([clean, reason])):
+    if contains_secret(json.dumps(clean)):
         raise ValueError(f"The audit event {action!r} would hold a secret.")
     event = AuditEvent(
         id=uow.new_id("aud"), at=uow.now, action=action, actor_kind=uow.actor.kind.value, actor_id=uow.actor.id,
-        actor_label=uow.actor.label, subject_kind=kind, subject_id=subject_id, facts=clean, reason=reason,
+        actor_label=uow.actor.label, subject_kind=kind, subject_id=subject_id, facts=clean, reason=redact(reason) if reason else None,
         ip=uow.actor.ip, request_id=uow.actor.request_id,
     )  # fmt: skip
     uow.session.info.setdefault(_PENDING, []).append(event)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from govern.audit import service as audit
+from govern.core.crypto import redact
 from govern.core.errors import GovernError, NotFound
 from govern.core.uow import UnitOfWork
 from govern.keys import queries, rules
@@ -27,7 +28,9 @@ def rotate(uow: UnitOfWork, key_id: str, *, reason: str, overlap: timedelta) -> 
     rules.check_may_rotate(key, open_versions)
     old = open_versions[0]
     newest = queries.newest_version(uow.session, key.id)
-    version = promise_version(uow, key, number=newest.number + 1, lifetime_seconds=old.lifetime_seconds, reason=reason[:500])
+    version = promise_version(
+        uow, key, number=newest.number + 1, lifetime_seconds=old.lifetime_seconds, reason=redact(reason)[:500]
+    )
     # Counted from now, not from the day on which OpenAI answers: a deadline that moves is none. `retire_due` waits for the
     # new version in any case.
     old.retire_at = uow.now + overlap

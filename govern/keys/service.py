@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from govern.audit import service as audit
 from govern.core import outbox
-from govern.core.crypto import Place
+from govern.core.crypto import Place, redact
 from govern.core.errors import NotFound
 from govern.core.uow import UnitOfWork
 from govern.keys import queries, rules
@@ -111,8 +111,9 @@ def revoke_key(uow: UnitOfWork, key_id: str, *, reason: str) -> Key:
         raise NotFound(f"There is no key {key_id!r}.")
     if key.state in ENDED_STATES + ENDING_STATES:
         return key
-    key.revoke_reason, key.revoked_by, key.revoke_requested_at = reason[:500], uow.actor.id, uow.now
-    audit.record(uow, "key.revoke_requested", key, reason=reason[:500])
+    reason = redact(reason)[:500]
+    key.revoke_reason, key.revoked_by, key.revoke_requested_at = reason, uow.actor.id, uow.now
+    audit.record(uow, "key.revoke_requested", key, reason=reason)
     open_ones = sa.select(KeyVersion).where(KeyVersion.key_id == key.id, KeyVersion.state.not_in(ENDED_STATES))
     for version in uow.session.scalars(open_ones.with_for_update()):
         end_version(uow, key, version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from govern.core.crypto import redact
 from govern.core.errors import InvalidInput
 
 STEPS: Final = (
@@ -25,8 +26,8 @@ def planned() -> list[dict[str, Any]]:
 
 
 def check_reason(reason: str) -> str:
-    """The reason trimmed. Raises InvalidInput: an auditor will ask for it."""
-    reason = reason.strip()
+    """The reason, trimmed and without anything shaped like a key. Raises InvalidInput: an auditor will ask for it."""
+    reason = redact(reason.strip())
     if not 3 <= len(reason) <= 500:
         raise InvalidInput("A removal needs a reason of 3 to 500 characters.", {"reason": "Say why, in 3 to 500 characters."})
     return reason

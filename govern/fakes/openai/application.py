@@ -4,6 +4,7 @@ writes the answer.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import secrets
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 _CUT = {"drop_before", "drop_after"}
 # A Decimal goes through the encoder as a string between these two; nobody can send a text that holds them.
 _OPEN, _CLOSE = f"<{secrets.token_hex(8)}", f"{secrets.token_hex(8)}>"
+
+
+@functools.cache
+def _rules() -> Map:
+    """Built once per process: it takes longer than a small organization, and tests make thousands of those."""
+    return Map([Rule(o.rule, endpoint=o.name, methods=[o.method]) for o in OPERATIONS], strict_slashes=False)
 
 
 def _with_version(path: str) -> str:
@@ -68,7 +75,7 @@ class Application:
         self._org = org
         self._control = control
         self._by_name = {operation.name: operation for operation in OPERATIONS}
-        self._map = Map([Rule(o.rule, endpoint=o.name, methods=[o.method]) for o in OPERATIONS], strict_slashes=False)
+        self._map = _rules()
         self.faults = Faults()
         self.throttle = Throttle()
         self.requests: list[Served] = []
