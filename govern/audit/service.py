@@ -34,8 +34,8 @@ def record(uow: UnitOfWork, action: str, subject: Base | tuple[str, str], *, rea
         raise ValueError(f"The audit event {action!r} would hold a secret.")
     event = AuditEvent(
         id=uow.new_id("aud"), at=uow.now, action=action, actor_kind=uow.actor.kind.value, actor_id=uow.actor.id,
-        actor_label=uow.actor.label, subject_kind=kind, subject_id=subject_id, facts=clean, reason=redact(reason) if reason else None,
-        ip=uow.actor.ip, request_id=uow.actor.request_id,
+        actor_label=uow.actor.label, subject_kind=kind, subject_id=subject_id, facts=clean,
+        reason=redact(reason) if reason else None, ip=uow.actor.ip, request_id=uow.actor.request_id,
     )  # fmt: skip
     uow.session.info.setdefault(_PENDING, []).append(event)
     uow.before_commit("audit", _chain)
