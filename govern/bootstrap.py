@@ -109,7 +109,7 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
         "key.thaw": freeze_effects.ThawKey(unit_of_work, scopes),
         "invite.send": member_effects.SendInvite(unit_of_work, directory),
         "invite.cancel": member_effects.CancelInvite(unit_of_work, directory),
-        "offboarding.run": offboarding_effects.Run(unit_of_work, directory, issuer),
+        "offboarding.run": offboarding_effects.Run(unit_of_work, directory, issuer, settings.removal.second_look),
         "alert.announce": Announce(unit_of_work, routes),
         "alert.deliver": Deliver(unit_of_work, make_notifiers(settings), routes),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from govern.core import outbox, readings, sealing  # noqa: F401 - their tables
+from govern.core import calls, outbox, readings, sealing  # noqa: F401 - their tables
 from govern.core.db import Base
 
 for _path in sorted(Path(__file__).parent.glob("*/models.py")):

@@ -13,6 +13,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -167,6 +168,18 @@ class Devices(Section):
     """However much it is used, it has to sign in again after so long."""
 
 
+class Removal(Section):
+    second_look_seconds: int = Field(30, ge=0, le=3600)
+    """After how long complete listings are read a second time before a removal counts as proven."""
+    seal_hours: int = Field(24, ge=1, le=24 * 14)
+    """After how long without use of the removed keys a removal is sealed."""
+
+    @property
+    def second_look(self) -> timedelta:
+        """The same as a length of time."""
+        return timedelta(seconds=self.second_look_seconds)
+
+
 class Sync(Section):
     directory_minutes: int = Field(15, ge=1)
     usage_minutes: int = Field(15, ge=1)
@@ -210,6 +223,7 @@ class Settings(BaseSettings):
     webhook: Webhook = Webhook()
     keys: Keys = Keys()
     devices: Devices = Devices()
+    removal: Removal = Removal()
     sync: Sync = Sync()
     findings: Findings = Findings()
 

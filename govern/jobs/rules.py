@@ -16,6 +16,7 @@ NAMES: Final = (
     "reveals.shred",
     "keys.rotate",
     "keys.reconcile",
+    "offboarding.seal",
     "housekeeping",
 )
 """What can be asked for by hand. `govern/worker/jobs.py` says what each does and how often."""

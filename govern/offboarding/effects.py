@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
 from govern.core import outbox
+from govern.core.clock import utcnow
 from govern.core.crashpoints import crashpoint
 from govern.core.errors import Missing, Rejected
 from govern.core.outbox import Claim, Later, wait_longer
 from govern.core.uow import UnitsOfWork
 from govern.keys import queries as keys
-from govern.offboarding import queries, service
+from govern.offboarding import queries, rules, service
 from govern.offboarding.models import OffboardingState
 from govern.ports import Directory, KeyIssuer, RemoteMember
 from govern.projects import queries as projects
@@ -30,6 +32,8 @@ class _Removal:
     open_keys: int
     names: dict[str, set[str]]  # project remote id → service account names that were ever made for them
     accounts: set[str]  # remote ids of those that we recorded
+    looked_once: bool = False
+    owns_ours: bool = False
     projects: list[str] = field(default_factory=list)
 
 
@@ -40,15 +44,19 @@ class Run:
     unit_of_work: UnitsOfWork
     directory: Directory
     issuer: KeyIssuer
+    second_look: timedelta
 
     def __call__(self, claim: Claim) -> Later | None:
         with self.unit_of_work.reading() as session:
             row = queries.get(session, claim.subject_id)
+            early = row.first_look_at + self.second_look - utcnow() if row.first_look_at else timedelta(0)
             removal = None if row.state is OffboardingState.DONE else self._load(session, claim.subject_id)
         if removal is None:
             with self.unit_of_work(claim.actor) as uow:
                 outbox.settle(uow, claim)
             return None
+        if early > timedelta(0):
+            return Later(early.total_seconds(), rules.SECOND_LOOK)
         try:
             return self._walk(claim, removal)
         except (Rejected, Missing) as refusal:
@@ -62,6 +70,7 @@ class Run:
         steps: dict[str, Callable[[Claim, _Removal], tuple[int, int]]] = {
             "keys": lambda _claim, _removal: (len(removal.accounts), len(removal.accounts)),
             "service_accounts": self._service_accounts,
+            "admin_keys": self._admin_keys,
             "invites": self._invites,
             "personal_keys": self._personal_keys,
             "memberships": self._memberships,
@@ -70,13 +79,25 @@ class Run:
         for name, step in steps.items():
             if name in removal.finished:
                 continue
+            if name == "seat" and removal.owns_ours:
+                return self._later(claim, removal, rules.OWN_BRANCH)
             crashpoint(f"offboarding.{name}.before")
             found, ended = step(claim, removal)
             crashpoint(f"offboarding.{name}.after")
+            if name == "admin_keys" and removal.owns_ours:
+                continue
             with self.unit_of_work(claim.actor) as uow:
                 outbox.extend(uow, claim)
                 service.record_step(uow, removal.id, name, found=found, ended=ended)
         left = self._what_is_left(claim, removal)
+        if left is None and not removal.looked_once:
+            with self.unit_of_work(claim.actor) as uow:
+                outbox.extend(uow, claim)
+                service.record_first_look(uow, removal.id)
+            crashpoint("offboarding.looked")
+            if self.second_look > timedelta(0):
+                return Later(self.second_look.total_seconds(), rules.SECOND_LOOK)
+            left = self._what_is_left(claim, removal)
         if left is not None:
             # Something is still there, or came while we worked: walk the whole way again, it does no harm.
             with self.unit_of_work(claim.actor) as uow:
@@ -96,7 +117,7 @@ class Run:
         row = queries.get(session, removal_id)
         finished = {step["name"] for step in row.steps if step["state"] == "done"}
         seats = {row.member_remote_id} if row.member_remote_id else set()
-        removal = _Removal(row.id, row.email, seats, finished, 0, {}, set())
+        removal = _Removal(row.id, row.email, seats, finished, 0, {}, set(), looked_once=row.first_look_at is not None)
         if row.person_id is not None:
             removal.open_keys = len(keys.open_versions(session, row.person_id))
             for version in keys.all_versions(session, row.person_id):
@@ -131,6 +152,19 @@ class Run:
                     ended += 1
         return ended, ended
 
+    def _admin_keys(self, claim: Claim, removal: _Removal) -> tuple[int, int]:
+        found = ended = 0
+        self._renew(claim)
+        for key in self.directory.admin_keys() if removal.member_ids else []:
+            if key.owner_id in removal.member_ids:
+                found += 1
+                if key.is_ours:
+                    removal.owns_ours = True
+                    continue
+                self.directory.delete_admin_key(key.id)
+                ended += 1
+        return found, ended
+
     def _invites(self, claim: Claim, removal: _Removal) -> tuple[int, int]:
         self._renew(claim)
         found = ended = 0
@@ -140,8 +174,8 @@ class Run:
                 try:
                     self.directory.cancel_invite(invite.id)
                     ended += 1
-                except Rejected:  # accepted a moment ago: now it is a seat, which a later step removes
-                    continue
+                except Rejected:  # accepted a moment ago: now it is a seat, which the next steps empty and end
+                    removal.member_ids |= self._seats(removal)
         return found, ended
 
     def _personal_keys(self, claim: Claim, removal: _Removal) -> tuple[int, int]:
@@ -180,6 +214,8 @@ class Run:
             return "OpenAI still lists the seat."
         if any(i.status == "pending" and i.email.casefold() == removal.email for i in self.directory.invites()):
             return "OpenAI still lists an invite."
+        if any(key.owner_id in removal.member_ids for key in self.directory.admin_keys()):
+            return "OpenAI still lists an admin key of theirs."
         for project_id in removal.projects:
             self._renew(claim)
             gone = removal.accounts | removal.member_ids

@@ -19,6 +19,16 @@ class OffboardingState(StrEnum):
     DONE = "done"
 
 
+class Stage(StrEnum):
+    """How far it is, finer than the state. REVOKED: listings twice. SEALED: and no use of the keys reported since."""
+
+    CONTAINED = "contained"
+    REMOVING = "removing"
+    PROVING = "proving"
+    REVOKED = "revoked"
+    SEALED = "sealed"
+
+
 class Offboarding(Base):
     """One removal. `steps` holds per step what was found, ended and verified, in the order in which they run."""
 
@@ -35,6 +45,11 @@ class Offboarding(Base):
     steps: Mapped[list[dict[str, Any]]] = mapped_column(sa.JSON)
     waiting_for: Mapped[str | None] = mapped_column(sa.String(300))
     done_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # When complete listings showed nothing of them for the first time; unset again when the second look finds something.
+    first_look_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    evidence_id: Mapped[str | None] = mapped_column(sa.String(40))
+    sealed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    seal_id: Mapped[str | None] = mapped_column(sa.String(40))
 
     __table_args__ = (
         sa.Index(
@@ -45,3 +60,17 @@ class Offboarding(Base):
             postgresql_where=sa.text("state = 'contained'"),
         ),
     )
+
+    @property
+    def stage(self) -> Stage:
+        """How far it is."""
+        if self.state is OffboardingState.DONE:
+            return Stage.SEALED if self.sealed_at is not None else Stage.REVOKED
+        if self.first_look_at is not None:
+            return Stage.PROVING
+        return Stage.REMOVING if self.steps_done else Stage.CONTAINED
+
+    @property
+    def steps_done(self) -> int:
+        """How many of the steps are through."""
+        return sum(step["state"] == "done" for step in self.steps)

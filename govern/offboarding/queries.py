@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from govern.core.errors import NotFound
 from govern.members import queries as members
 from govern.members.models import Invite, Member
-from govern.offboarding.models import Offboarding
+from govern.offboarding.models import Offboarding, OffboardingState
 from govern.people import queries as people
 from govern.people.models import Person
 
@@ -51,6 +52,12 @@ def latest(session: Session, email: str) -> Offboarding | None:
     """The newest removal of this address."""
     query = sa.select(Offboarding).where(Offboarding.email == email).order_by(Offboarding.id.desc()).limit(1)
     return session.scalars(query).first()
+
+
+def due_for_seal(session: Session, done_before: datetime) -> Sequence[Offboarding]:
+    """Proven removals that are not sealed and old enough."""
+    query = sa.select(Offboarding).where(Offboarding.state == OffboardingState.DONE, Offboarding.sealed_at.is_(None))
+    return session.scalars(query.where(Offboarding.done_at <= done_before).order_by(Offboarding.id)).all()
 
 
 def find(session: Session, *, before: str | None = None, limit: int = 50) -> Sequence[Offboarding]:

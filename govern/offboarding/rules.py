@@ -10,14 +10,23 @@ from govern.core.errors import InvalidInput
 STEPS: Final = (
     ("keys", "Keys that we issued for them"),
     ("service_accounts", "Service accounts that carry their keys' names"),
+    ("admin_keys", "Admin keys that they own"),
     ("invites", "Invites to their address"),
     ("personal_keys", "Keys that they made themselves"),
     ("memberships", "Places in projects"),
     ("seat", "Seat in the organization"),
-    ("verify", "Complete listings show nothing of them"),
+    ("verify", "Complete listings, read twice, show nothing of them"),
 )
 """Name and sentence of each step. Keys go before memberships: once a membership is gone, its keys drop out of the default
 listing while they still exist; the seat goes last: afterwards nothing can be looked up by the member any more."""
+
+
+SECOND_LOOK: Final = "Complete listings show nothing of them; they are read once more, because a listing may lag."
+OWN_BRANCH: Final = (
+    "They own the admin key with which this service works, so that key and their seat stay for now; everything else is ended. "
+    "Let another owner make an admin key, put it into GOVERN_OPENAI_ADMIN_KEY_FILE and restart the worker: it goes on by itself."
+)
+"""Said instead of sawing off the branch: without that key nothing more could be ended or proven."""
 
 
 def planned() -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from govern.audit import service as audit
 from govern.core import outbox
 from govern.core.errors import Conflict
 from govern.core.uow import UnitOfWork
+from govern.evidence import service as evidence
 from govern.identity import service as identity
 from govern.keys import queries as key_queries
 from govern.keys import rotation, sharing
@@ -20,7 +21,7 @@ from govern.members import queries as members
 from govern.members import rules as member_rules
 from govern.members import service as member_service
 from govern.members.models import InviteState, Member
-from govern.offboarding import queries, rules
+from govern.offboarding import queries, rules, witnesses
 from govern.offboarding.models import Offboarding, OffboardingState
 from govern.people import service as people
 from govern.people.models import PersonState
@@ -99,7 +100,15 @@ def reopen_steps(uow: UnitOfWork, removal_id: str) -> None:
     """The proof failed: every step is to be walked again, except the keys', whose ends are proven one by one."""
     removal = uow.session.get_one(Offboarding, removal_id)
     removal.steps = [step if step["name"] == "keys" else step | {"state": "waiting"} for step in removal.steps]
+    removal.first_look_at = None
     audit.record(uow, "member.proof_failed", removal)
+
+
+def record_first_look(uow: UnitOfWork, removal_id: str) -> None:
+    """Complete listings showed nothing of them, once. A listing may lag, so the word *revoked* waits for a second look."""
+    removal = uow.session.get_one(Offboarding, removal_id)
+    removal.first_look_at, removal.waiting_for = uow.now, rules.SECOND_LOOK
+    audit.record(uow, "member.looked_absent", removal)
 
 
 def record_waiting(uow: UnitOfWork, removal_id: str, sentence: str) -> None:
@@ -107,11 +116,12 @@ def record_waiting(uow: UnitOfWork, removal_id: str, sentence: str) -> None:
 
 
 def record_done(uow: UnitOfWork, removal_id: str) -> None:
-    """Complete listings show nothing of them: the word *revoked* may be used."""
+    """Complete listings, read twice, show nothing of them: the word *revoked* may be used, and evidence is signed."""
     removal = uow.session.get_one(Offboarding, removal_id)
     removal.state, removal.done_at, removal.waiting_for = OffboardingState.DONE, uow.now, None
     done = {"state": "done", "at": uow.now.isoformat()}
     removal.steps = [step | done if step["name"] == "verify" else step for step in removal.steps]
+    removal.evidence_id = evidence.sign(uow, "removal", removal.id, witnesses.removal_facts(uow.session, removal)).id
     if removal.person_id is not None:
         people.record_left(uow, people.lock(uow.session, removal.person_id))
     for name in filter(None, (removal.member_remote_id, removal.email)):
@@ -127,3 +137,27 @@ def _forget_seat(uow: UnitOfWork, member: Member) -> None:
     for table, owner in ((ProjectMember, ProjectMember.member_remote_id), (ObservedKey, ObservedKey.owner_remote_id)):
         here = sa.update(table).where(owner == member.remote_id, table.vanished_at.is_(None))
         uow.session.execute(here.values(vanished_at=uow.now))
+
+
+def seal_due(uow: UnitOfWork, *, after: timedelta) -> dict[str, int]:
+    """Seal the proven removals whose keys nobody used for so long since; say so where somebody did. Returns how many of each."""
+    sealed = used = 0
+    for removal in queries.due_for_seal(uow.session, uow.now - after):
+        assert removal.done_at is not None  # the query asked for it
+        remote_ids = witnesses.remote_key_ids(uow.session, removal)
+        late = witnesses.used_after(uow.session, remote_ids, removal.done_at)
+        if late:
+            if removal.waiting_for is None:
+                removal.waiting_for = f"OpenAI reports use of {len(late)} of the removed keys after their end."
+                audit.record(uow, "member.use_reported", removal, keys=sorted(late))
+            used += 1
+        elif witnesses.usage_is_known_until(uow.session, removal.done_at + after):
+            removal.sealed_at, removal.waiting_for = uow.now, None
+            facts = {
+                "email": removal.email, "evidence": removal.evidence_id, "proven_at": removal.done_at.isoformat(),
+                "keys_watched": sorted(remote_ids), "watched_until": (removal.done_at + after).isoformat(), "used": [],
+            }  # fmt: skip
+            removal.seal_id = evidence.sign(uow, "removal.seal", removal.id, facts).id
+            audit.record(uow, "member.removal_sealed", removal, evidence=removal.seal_id)
+            sealed += 1
+    return {"sealed": sealed, "used_after_removal": used}

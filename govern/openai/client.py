@@ -10,12 +10,14 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 import httpx
 import structlog
 
 from govern import __version__
+from govern.core import calls
 from govern.core.clock import utcnow
 from govern.core.crypto import Secret
 from govern.core.errors import CredentialRefused, ProviderError, Throttled, Unavailable
@@ -37,6 +39,8 @@ USAGE_BYTES: Final = 64 * 2**20
 """A bucket of an organization with ten thousand people, grouped by everything, is some thirty megabytes."""
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
+Keep = Callable[[str, str, int | None, str | None], None]
+"""Is told of every call that was to change something: method, path, status (None without an answer), OpenAI's request id."""
 Query = Sequence[tuple[str, str]]
 Generation = Literal["auto", "2026-08", "2026-11"]
 
@@ -91,7 +95,9 @@ class OpenAIClient:
         base_url: str,
         generation: Generation = "auto",
         deadline: float = DEADLINE,
+        keep: Keep | None = None,
     ) -> None:
+        self._keep = keep
         self._http, self._admin_key, self._deadline = http, admin_key, deadline
         self.pacing, self.generation = pacing, generation
         self._base = httpx.URL(base_url.rstrip("/"))
@@ -190,11 +196,13 @@ class OpenAIClient:
                     response.close()
         except (httpx.HTTPError, OSError, zlib.error, failures.Oversized) as error:
             said.warning("openai.request", status=None, ms=_ms(began), request_id=None, error=type(error).__name__)
+            self._note_change(call, None, None)
             if isinstance(error, failures.Oversized):
                 raise
             raise failures.from_wire(error) from error
         request_id = response.headers.get("x-request-id")
         said.info("openai.request", status=response.status_code, ms=_ms(began), request_id=request_id)
+        self._note_change(call, response.status_code, request_id)
         self._note_date(response.headers)
         if response.status_code == 429:
             self.pacing.refused(permit, failures.retry_after(response.headers, self.their_now()))
@@ -213,6 +221,10 @@ class OpenAIClient:
         if (url.scheme, url.host, url.port) != (self._base.scheme, self._base.host, self._base.port):
             raise AssertionError("The admin key is for OpenAI's host only.")
         request.headers["authorization"] = f"Bearer {self._admin_key.reveal()}"
+
+    def _note_change(self, call: Call, status: int | None, request_id: str | None) -> None:
+        if self._keep is not None and call.method != "GET":
+            self._keep(call.method, call.where.filled(), status, request_id)
 
     def _note_date(self, headers: httpx.Headers) -> None:
         date = failures.http_date(headers.get("date"))
@@ -289,4 +301,9 @@ def make_client(
         logging.getLogger(chatty).setLevel(logging.WARNING)
     rates = None if unit_of_work is None else LearnedRates(unit_of_work)
     pacing = Pacing(requests_per_minute=requests_per_minute, burst=burst, rates=rates, clock=clock, sleep=sleep)
-    return OpenAIClient(http, pacing, admin_key=admin_key, base_url=base_url, generation=generation, deadline=deadline)
+    keep = None if unit_of_work is None else partial(_keep_call, unit_of_work)
+    return OpenAIClient(http, pacing, admin_key=admin_key, base_url=base_url, generation=generation, deadline=deadline, keep=keep)
+
+
+def _keep_call(unit_of_work: UnitsOfWork, method: str, path: str, status: int | None, request_id: str | None) -> None:
+    calls.note(unit_of_work, method=method, path=path, status=status, request_id=request_id)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 import structlog
 
 from govern.bootstrap import Govern
-from govern.core import outbox
+from govern.core import calls, outbox
 from govern.core.clock import utcnow
 from govern.core.errors import RETRYABLE, ProviderError, Throttled
 from govern.core.lanes import Lane, in_lane
@@ -86,7 +86,7 @@ class Effects:
             words.error("effect.unknown")
             return
         try:
-            with in_lane(claim.lane):
+            with in_lane(claim.lane), calls.acting_for(claim.id):
                 later = handler(claim)
         except ClaimLost:
             words.info("effect.overtaken")

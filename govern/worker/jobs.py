@@ -20,6 +20,7 @@ from govern.keys import reveals, rotation
 from govern.keys import service as keys
 from govern.keys import sync as key_sync
 from govern.members import sync as directory
+from govern.offboarding import service as offboarding
 from govern.settings import Settings
 from govern.usage import queries as usage_queries
 from govern.usage import sync as usage
@@ -54,6 +55,7 @@ def timetable(settings: Settings) -> tuple[Job, ...]:
         Job("reveals.shred", timedelta(minutes=1), shred_reveals),
         Job("keys.rotate", timedelta(minutes=5), rotate_keys),
         Job("keys.reconcile", timedelta(hours=1), reconcile_keys, after="directory.sync"),
+        Job("offboarding.seal", timedelta(hours=1), seal_removals, after="usage.sync"),
         Job("housekeeping", timedelta(hours=6), housekeeping.run),
     )
 
@@ -122,6 +124,12 @@ def rotate_keys(govern: Govern, _progress: Progress) -> Report:
         report = rotation.rotate_due(uow, overlap=timedelta(hours=govern.settings.keys.overlap_hours))
         rotation.note_use(uow, usage_queries.last_uses(uow.session, rotation.waiting_for_use(uow)))
         return report | rotation.retire_due(uow)
+
+
+def seal_removals(govern: Govern, _progress: Progress) -> Report:
+    """Seal removals whose keys OpenAI reports no use of any more; tell of those that were used."""
+    with govern.unit_of_work(Actor(ActorKind.JOB, "offboarding.seal", "offboarding.seal")) as uow:
+        return offboarding.seal_due(uow, after=timedelta(hours=govern.settings.removal.seal_hours))
 
 
 def reconcile_keys(govern: Govern, _progress: Progress) -> Report:

@@ -93,6 +93,7 @@ _ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
 }
 
 JOBS: Final[Mapping[str, str]] = {
+    "offboarding.seal": "Looks whether removed keys were used after their end, and seals the removals whose keys were not.",
     "directory.sync": "Reads members, invites, projects and keys from OpenAI.",
     "inventory.sync": "Reads admin keys, groups, roles and federation from OpenAI.",
     "events.pull": "Reads OpenAI's own audit log.",

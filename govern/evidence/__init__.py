@@ -1,0 +1,1 @@
+"""Evidence: a signed file that says what was done, and that anybody with the public key can check offline."""

@@ -1,0 +1,86 @@
+"""The form of an evidence file, and how one is checked: pure, offline, by the public key alone.
+
+The file is one JSON object in canonical form: keys in order, no spaces, UTF-8, one line break at the end.
+`{"document": {…}, "signature": {"algorithm": "Ed25519", "key": fingerprint, "value": hex}}`. Signed is the canonical form of
+the document.
+Every byte counts: a file that says the same in other bytes is refused too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from govern.core.errors import GovernError, InvalidInput
+
+FORMAT: Final = "govern-evidence/1"
+ALGORITHM: Final = "Ed25519"
+
+
+class EvidenceBroken(GovernError):
+    """The file is not what was signed."""
+
+    code = "evidence_broken"
+
+
+def canonical(value: object) -> bytes:
+    """The one way to write this value."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+
+
+def fingerprint(public: Ed25519PublicKey) -> str:
+    """SHA-256 of the public key's 32 bytes, in hex."""
+    return hashlib.sha256(public.public_bytes_raw()).hexdigest()
+
+
+def signed_file(document: dict[str, Any], private: Ed25519PrivateKey) -> bytes:
+    """The file for this document."""
+    value = private.sign(canonical(document)).hex()
+    signature = {"algorithm": ALGORITHM, "key": fingerprint(private.public_key()), "value": value}
+    return canonical({"document": document, "signature": signature}) + b"\n"
+
+
+def public_pem(public: Ed25519PublicKey) -> str:
+    """The public key as it is published."""
+    return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode("ascii")
+
+
+def read_public(pem: bytes) -> Ed25519PublicKey:
+    """The key in a PEM file. Raises InvalidInput."""
+    try:
+        public = serialization.load_pem_public_key(pem)
+    except ValueError:
+        public = None
+    if not isinstance(public, Ed25519PublicKey):
+        raise InvalidInput("That is not the public key of evidence. It is a PEM file, from `govern evidence key`.")
+    return public
+
+
+def check(file: bytes, public: Ed25519PublicKey) -> dict[str, Any]:
+    """The document of a file that is exactly what was signed with this key. Raises EvidenceBroken."""
+    try:
+        whole = json.loads(file.decode("utf-8"))
+        document, signature = whole["document"], whole["signature"]
+        value = bytes.fromhex(signature["value"])
+        expected = {
+            "document": document,
+            "signature": {"algorithm": ALGORITHM, "key": fingerprint(public), "value": value.hex()},
+        }
+        # Other bytes with the same meaning would pass the signature: compared is the file as it must have been written.
+        same = canonical(expected) + b"\n" == file
+        known = document["format"] == FORMAT
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise EvidenceBroken("This is not an evidence file, or it was changed.") from None
+    if not same or not known:
+        raise EvidenceBroken("The file was changed, or it was signed with another key.")
+    try:
+        public.verify(value, canonical(document))
+    except InvalidSignature:
+        raise EvidenceBroken("The file was changed: its signature does not fit.") from None
+    result: dict[str, Any] = document
+    return result

@@ -1,0 +1,67 @@
+"""Sign and keep evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy.orm import undefer
+
+from govern.audit import service as audit
+from govern.core.crypto import Place, Secret
+from govern.core.uow import UnitOfWork
+from govern.evidence import queries, rules
+from govern.evidence.models import Evidence, EvidenceKey
+
+SLOT: Final = 1
+"""There is one key; its slot is unique, so that two workers who make the first one at once end up with one."""
+
+
+def sign(uow: UnitOfWork, kind: str, subject_id: str, facts: Mapping[str, Any]) -> Evidence:
+    """Sign these facts (JSON's terms, no secrets) and keep the file. Asked again, the first file is returned."""
+    known = queries.find(uow.session, kind, subject_id)
+    if known is not None:
+        return known
+    key, private = _key(uow)
+    evidence_id = uow.new_id("evd")
+    document = {
+        "format": rules.FORMAT, "id": evidence_id, "kind": kind, "subject": subject_id, "signed_at": uow.now.isoformat(), **facts,
+    }  # fmt: skip
+    row = Evidence(
+        id=evidence_id, kind=kind, subject_id=subject_id, key_id=key.id, created_at=uow.now,
+        file=rules.signed_file(document, private).decode("utf-8"),
+    )  # fmt: skip
+    uow.session.add(row)
+    audit.record(uow, "evidence.signed", row, kind=kind, about=subject_id, key=key.id)
+    return row
+
+
+def _key(uow: UnitOfWork) -> tuple[EvidenceKey, Ed25519PrivateKey]:
+    query = sa.select(EvidenceKey).where(EvidenceKey.slot == SLOT).options(undefer(EvidenceKey.sealed))
+    row = uow.session.scalars(query).one_or_none()
+    if row is None:
+        private = Ed25519PrivateKey.generate()
+        made = rules.fingerprint(private.public_key())
+        try:
+            with uow.session.begin_nested():
+                uow.session.add(
+                    EvidenceKey(
+                        id=made,
+                        slot=SLOT,
+                        public_pem=rules.public_pem(private.public_key()),
+                        created_at=uow.now,
+                        sealed=uow.box.seal(Secret(private.private_bytes_raw().hex()), _place(made)),
+                    )
+                )
+            audit.record(uow, "evidence.key_made", ("evidence_keys", made))
+        except sa.exc.IntegrityError:  # another worker made it at the same moment
+            pass
+        row = uow.session.scalars(query.execution_options(populate_existing=True)).one()
+    opened = uow.box.open(row.sealed, _place(row.id)).reveal()
+    return row, Ed25519PrivateKey.from_private_bytes(bytes.fromhex(opened))
+
+
+def _place(key_id: str) -> Place:
+    return Place("evidence_keys", "sealed", key_id)
