@@ -19,7 +19,7 @@ from govern.core import migrations, sealing
 from govern.core.crypto import Secret, SecretBox
 from govern.core.db import make_engine
 from govern.core.uow import Actor, ActorKind, UnitsOfWork
-from govern.settings import Keys, OpenAI, Sealing, Settings, Web
+from govern.settings import Keys, OpenAI, Removal, Sealing, Settings, Web
 from tests.peers import postgres
 from tests.peers.reuse import ReusedDatabase
 
@@ -134,6 +134,7 @@ def settings(database_url: str, openai: FakeOpenAI) -> Settings:
         database={"url": database_url},
         sealing=Sealing(keys=Secret(SEALING_KEYS)),
         openai=OpenAI(admin_key=Secret(openai.admin_key), base_url="http://openai.test/v1"),
+        removal=Removal(second_look_seconds=0),
         web=Web(url="http://govern.test", wait_seconds=0),
         keys=Keys(),
     )

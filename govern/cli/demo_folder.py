@@ -166,6 +166,9 @@ security = "none"
 sender = "govern@{domain}"
 admins = ["ada@{domain}"]
 
+[removal]
+second_look_seconds = 1
+
 [sync]
 directory_minutes = 2
 usage_minutes = 1

@@ -19,6 +19,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "demo": ("govern.cli.demo:demo", "Try everything on this machine, with an invented organization."),
     "devices": ("govern.cli.devices:devices", "List and end the command lines that act for people."),
     "doctor": ("govern.cli.doctor:doctor", "Look for what is wrong and say what to do about it."),
+    "evidence": ("govern.cli.evidence:evidence", "Get and check the signed evidence of removals."),
     "fake-openai": ("govern.cli.fake_openai:fake_openai", "Serve an invented OpenAI organization for tests and demos."),
     "init": ("govern.cli.init:init", "Make a sealing key, or a one-time link for the first administrator."),
     "jobs": ("govern.cli.jobs:jobs", "See the timetable and its runs; run a job now."),

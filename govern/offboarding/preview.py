@@ -16,7 +16,8 @@ from govern.keys import queries as keys
 from govern.keys.models import OPEN_STATES, Key, KeyKind, ObservedKey
 from govern.members import queries as members
 from govern.members import rules as member_rules
-from govern.offboarding.queries import Subject, subject_of
+from govern.offboarding import rules
+from govern.offboarding.queries import Subject, owns_our_admin_key, subject_of
 from govern.projects import queries as projects
 from govern.projects.models import Project
 from govern.usage import queries as usage
@@ -91,6 +92,7 @@ def preview(session: Session, id_or_email: str, now: datetime) -> Preview:
     refused = None
     try:
         member_rules.check_may_remove(member, owners=members.count_owners(session))
+        rules.check_own_branch(owns_our_admin_key(session, subject))
     except PolicyViolation as violation:
         refused = violation.sentence
     return Preview(subject, own, personal, seen, places, _spend(session, person_id, now), _breaks(own, personal, seen), refused)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from govern.core.errors import NotFound
+from govern.inventory.models import AdminKey
 from govern.members import queries as members
 from govern.members.models import Invite, Member
 from govern.offboarding.models import Offboarding, OffboardingState
@@ -38,6 +39,16 @@ def subject_of(session: Session, id_or_email: str) -> Subject:
     if person is None and member is None and invite is None:
         raise NotFound(f"There is no member, person or open invite {id_or_email!r}.")
     return Subject(email, person, member, invite)
+
+
+def owns_our_admin_key(session: Session, subject: Subject) -> bool:
+    """Whether theirs is the admin key with which this service calls, as far as the inventory knows."""
+    if subject.member is None:
+        return False
+    mine = sa.select(AdminKey.id).where(
+        AdminKey.owner_remote_id == subject.member.remote_id, AdminKey.is_ours.is_(True), AdminKey.vanished_at.is_(None)
+    )
+    return session.scalar(mine.limit(1)) is not None
 
 
 def get(session: Session, offboarding_id: str) -> Offboarding:

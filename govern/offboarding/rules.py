@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from govern.core.crypto import redact
-from govern.core.errors import InvalidInput
+from govern.core.errors import InvalidInput, PolicyViolation
 
 STEPS: Final = (
     ("keys", "Keys that we issued for them"),
@@ -21,6 +21,16 @@ STEPS: Final = (
 listing while they still exist; the seat goes last: afterwards nothing can be looked up by the member any more."""
 
 
+def check_own_branch(owns_ours: bool) -> None:
+    """Raise PolicyViolation where the leaver owns the admin key with which this service works."""
+    if owns_ours:
+        raise PolicyViolation(
+            "They own the admin key with which this service works. Let another owner make an admin key, put it into "
+            "GOVERN_OPENAI_ADMIN_KEY_FILE, restart the worker, and remove them then.",
+            "own_branch",
+        )
+
+
 SECOND_LOOK: Final = "Complete listings show nothing of them; they are read once more, because a listing may lag."
 OWN_BRANCH: Final = (
     "They own the admin key with which this service works, so that key and their seat stay for now; everything else is ended. "
@@ -32,6 +42,11 @@ OWN_BRANCH: Final = (
 def planned() -> list[dict[str, Any]]:
     """The steps as they are stored: nothing done yet."""
     return [{"name": name, "title": title, "state": "waiting", "found": 0, "ended": 0, "at": None} for name, title in STEPS]
+
+
+def why(email: str, reason: str) -> str:
+    """What stands at the keys that end or are rotated because of a removal."""
+    return f"Removal of {email}: {reason}"[:500]
 
 
 def check_reason(reason: str) -> str:

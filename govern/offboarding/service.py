@@ -35,7 +35,7 @@ def start(uow: UnitOfWork, id_or_email: str, *, reason: str) -> Offboarding:
     """Cut the person off here and now, and owe the removal at OpenAI.
 
     Repeatable: while a removal is under way it is returned and made due again; when it is done and nothing came back, the
-    finished one is returned. Raises NotFound, InvalidInput, PolicyViolation (the last owner).
+    finished one is returned. Raises NotFound, InvalidInput, PolicyViolation (the last owner, the owner of our admin key).
     """
     reason = rules.check_reason(reason)
     subject = queries.subject_of(uow.session, id_or_email)
@@ -48,6 +48,7 @@ def start(uow: UnitOfWork, id_or_email: str, *, reason: str) -> Offboarding:
     if earlier is not None and not seated and subject.invite is None and (person is None or person.state is PersonState.LEFT):
         return earlier
     member_rules.check_may_remove(subject.member, owners=members.count_owners(uow.session))
+    rules.check_own_branch(queries.owns_our_admin_key(uow.session, subject))
     removal = Offboarding(
         id=uow.new_id("off"), email=subject.email, person_id=person.id if person else None,
         member_remote_id=subject.member.remote_id if subject.member else None, state=OffboardingState.CONTAINED,
@@ -61,7 +62,7 @@ def start(uow: UnitOfWork, id_or_email: str, *, reason: str) -> Offboarding:
     if person is not None:
         people.contain(uow, person)
         identity.end_everything(uow, person.id)
-        why = f"Removal of {person.email}: {reason}"[:500]
+        why = rules.why(person.email, reason)
         for key in key_queries.find_keys(uow.session, person_id=person.id, kind=KeyKind.PERSONAL, limit=1000):
             keys.revoke_key(uow, key.id, reason=why)
         _rotate_what_they_saw(uow, person.id, why)
@@ -153,10 +154,7 @@ def seal_due(uow: UnitOfWork, *, after: timedelta) -> dict[str, int]:
             used += 1
         elif witnesses.usage_is_known_until(uow.session, removal.done_at + after):
             removal.sealed_at, removal.waiting_for = uow.now, None
-            facts = {
-                "email": removal.email, "evidence": removal.evidence_id, "proven_at": removal.done_at.isoformat(),
-                "keys_watched": sorted(remote_ids), "watched_until": (removal.done_at + after).isoformat(), "used": [],
-            }  # fmt: skip
+            facts = witnesses.seal_facts(uow.session, removal, removal.done_at + after)
             removal.seal_id = evidence.sign(uow, "removal.seal", removal.id, facts).id
             audit.record(uow, "member.removal_sealed", removal, evidence=removal.seal_id)
             sealed += 1

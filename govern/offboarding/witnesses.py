@@ -10,9 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from govern.core.calls import calls_for
+from govern.core.readings import completed_at
+from govern.inventory import events
+from govern.inventory.models import ProviderEvent
 from govern.keys import queries as keys
 from govern.keys.models import Key, KeyKind, KeyVersion, ObservedKey
 from govern.members.models import Invite
+from govern.offboarding import rules
 from govern.offboarding.models import Offboarding
 from govern.projects import queries as projects
 from govern.usage import queries as usage
@@ -45,7 +49,7 @@ def removal_facts(session: Session, removal: Offboarding) -> dict[str, Any]:
         "shared_keys_rotated": [_version(session, version) for version in rotated],
         "witnesses": {
             "complete_listings": [removal.first_look_at.isoformat(), removal.done_at.isoformat()],
-            "openai_audit_log": "not consulted",
+            "openai_audit_log": "read after this was signed; see the seal of this removal",
             "usage": "watched after this was signed; see the seal of this removal",
         },
         "changes_at_openai": [
@@ -74,7 +78,8 @@ def _rotated(session: Session, removal: Offboarding) -> list[KeyVersion]:
     query = (
         sa.select(KeyVersion)
         .join(Key, Key.id == KeyVersion.key_id)
-        .where(Key.kind == KeyKind.SHARED, KeyVersion.created_at == removal.started_at)
+        .where(Key.kind == KeyKind.SHARED, KeyVersion.created_at >= removal.started_at)
+        .where(KeyVersion.reason == rules.why(removal.email, removal.reason))
     )
     return list(session.scalars(query.order_by(KeyVersion.id)))
 
@@ -85,6 +90,42 @@ def remote_key_ids(session: Session, removal: Offboarding) -> set[str]:
     own = sa.select(ObservedKey.remote_id).where(ObservedKey.owner_remote_id == removal.member_remote_id)
     made = session.scalars(own).all() if removal.member_remote_id else []
     return {version.remote_id for version in versions if version.remote_id} | set(made)
+
+
+def seal_facts(session: Session, removal: Offboarding, until: datetime) -> dict[str, Any]:
+    """What the seal says: usage that was watched, and what OpenAI's own audit log tells of the same ends."""
+    assert removal.done_at is not None  # only what is proven is sealed
+    remote_ids = remote_key_ids(session, removal)
+    return {
+        "email": removal.email,
+        "evidence": removal.evidence_id,
+        "proven_at": removal.done_at.isoformat(),
+        "keys_watched": sorted(remote_ids),
+        "watched_until": until.isoformat(),
+        "used": [],
+        "openai_audit_log": _events(session, removal, remote_ids),
+    }
+
+
+def _events(session: Session, removal: Offboarding, remote_ids: Collection[str]) -> dict[str, Any]:
+    if completed_at(session, events.SWEEP) is None:
+        return {"state": "not enabled or never read", "events": []}
+    versions = keys.all_versions(session, removal.person_id) if removal.person_id else []
+    ended = {*remote_ids, removal.member_remote_id, *(version.service_account_remote_id for version in versions)} - {None}
+    # OpenAI tells whole seconds.
+    since = removal.started_at.replace(microsecond=0)
+    query = sa.select(ProviderEvent).where(ProviderEvent.resource_remote_id.in_(ended), ProviderEvent.at >= since)
+    found = session.scalars(
+        query.where(ProviderEvent.type.endswith(".deleted")).order_by(ProviderEvent.at, ProviderEvent.id)
+    ).all()
+    return {
+        "state": "read",
+        "events": [
+            {"id": event.remote_id, "type": event.type, "at": event.at.isoformat(), "resource": event.resource_remote_id,
+             "by_us": event.is_ours}
+            for event in found
+        ],
+    }  # fmt: skip
 
 
 def used_after(session: Session, remote_ids: Collection[str], end: datetime) -> set[str]:

@@ -32,7 +32,7 @@ from govern.keys.models import Key
 from govern.members import queries as members
 from govern.members.models import Invite, Member
 from govern.offboarding.models import Offboarding
-from govern.settings import OIDC, OpenAI, Sealing, Section, Settings, Web
+from govern.settings import OIDC, OpenAI, Removal, Sealing, Section, Settings, Web
 from govern.usage import queries as usage
 from govern.usage.names import By
 from govern.usage.rules import DAY
@@ -107,6 +107,7 @@ def live(folder: Path, spec: WorldSpec, **more: Section) -> Iterator[Live]:
             database={"url": database},
             sealing=Sealing(keys=Secret(SEALING_KEYS)),
             openai=OpenAI(admin_key=Secret(openai.admin_key), base_url=f"{at_openai.url}/v1"),
+            removal=Removal(second_look_seconds=0),
             web=Web(url=at_web.url, wait_seconds=3),
             **more,
             oidc=OIDC(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,12 +12,13 @@ from freezegun.api import FrozenDateTimeFactory
 
 from govern.core.clock import utcnow
 from govern.core.errors import GovernError, InvalidInput, NotFound, PolicyViolation
+from govern.inventory import sync as inventory
 from govern.keys.models import KeyState
 from govern.members import sync
 from govern.members.models import InviteState
 from govern.offboarding import preview as previews
 from govern.offboarding import queries, rules
-from govern.offboarding.models import Offboarding, OffboardingState
+from govern.offboarding.models import Offboarding, OffboardingState, Stage
 from govern.people.models import PersonState
 from tests.given import ADA, EVE, MAX, PROJECT, World
 
@@ -231,6 +233,79 @@ class TestProof:
         org.users[known.member(ADA).remote_id].role = "owner"
         known.finish(clock)
         assert known.reload(removal).state is OffboardingState.DONE
+
+
+class TestSecondLook:
+    def test_the_word_revoked_waits_for_it(self, known: World, clock: FrozenDateTimeFactory) -> None:
+        known.govern.need_outside().effects["offboarding.run"] = replace(  # type: ignore[index]
+            known.govern.need_outside().effects["offboarding.run"], second_look=timedelta(seconds=30)
+        )
+        removal = known.remove(EVE)
+        assert removal.stage is Stage.CONTAINED
+        known.drain()
+        looked = known.reload(removal)
+        assert (looked.stage, looked.state, looked.evidence_id) == (Stage.PROVING, OffboardingState.CONTAINED, None)
+        known.remove(EVE, "asked again, which does not shorten the wait")
+        known.drain()
+        assert known.reload(removal).stage is Stage.PROVING
+        # Between the looks somebody invites them again, at OpenAI's own dashboard.
+        known.govern.need_outside().directory.invite(EVE, "reader", [])
+        clock.tick(31)
+        known.drain()
+        again = known.reload(removal)
+        assert (again.stage is Stage.REVOKED, again.waiting_for) == (False, "OpenAI still lists an invite.")
+        known.finish(clock)
+        assert known.reload(removal).stage is Stage.REVOKED
+        assert left_of(known, EVE) == []
+
+
+class TestAdminKeys:
+    def owned_by(self, known: World, email: str) -> str:
+        """An admin key of this member; its id."""
+        tables = known.openai.org.tables
+        before = set(tables.admin_keys)
+        known.openai.make_admin_key()
+        [made] = set(tables.admin_keys) - before
+        tables.admin_keys[made].owner_user_id = known.member(email).remote_id
+        return made
+
+    def test_theirs_end_and_no_other(self, known: World, clock: FrozenDateTimeFactory) -> None:
+        mine, other = self.owned_by(known, MAX), self.owned_by(known, ADA)
+        known.openai.fault("admin_api_keys.delete", kind="lie_200")
+        removal = known.remove(MAX)
+        known.finish(clock)
+        assert known.reload(removal).state is OffboardingState.DONE
+        assert mine not in known.openai.org.tables.admin_keys
+        assert other in known.openai.org.tables.admin_keys
+        assert known.calls("DELETE").count(f"DELETE /v1/organization/admin_api_keys/{mine}") == 2
+
+    def test_the_one_in_use_is_not_sawn_off(self, known: World, clock: FrozenDateTimeFactory) -> None:
+        """Nobody knew when it began: everything else ends, and the seat waits for another owner's key."""
+        tables = known.openai.org.tables
+        ours = next(key for key in tables.admin_keys.values() if key.name == "govern")
+        owner, ours.owner_user_id = ours.owner_user_id, known.member(MAX).remote_id
+        _, value = known.openai.make_personal_key(MAX, PROJECT)
+        removal = known.remove(MAX)
+        known.finish(clock)
+        assert "GOVERN_OPENAI_ADMIN_KEY_FILE" in (known.reload(removal).waiting_for or "")
+        assert ours.id in tables.admin_keys
+        assert ours.owner_user_id in tables.users
+        assert not known.openai.oracle().authenticates(value)
+        ours.owner_user_id = owner  # another owner's key does the work now
+        known.finish(clock)
+        assert known.reload(removal).state is OffboardingState.DONE
+
+    def test_where_it_is_known_it_is_refused_beforehand(self, known: World) -> None:
+        ours = next(key for key in known.openai.org.tables.admin_keys.values() if key.name == "govern")
+        ours.owner_user_id = known.member(MAX).remote_id
+        outside = known.govern.need_outside()
+        inventory.run(known.govern.unit_of_work, outside.directory, outside.access, roles_per_run=10)
+        with pytest.raises(PolicyViolation) as caught:
+            known.remove(MAX)
+        assert caught.value.rule == "own_branch"
+        with known.govern.unit_of_work.reading() as session:
+            assert "another owner" in (previews.preview(session, MAX, utcnow()).refused or "")
+        assert known.person(MAX).state is PersonState.ACTIVE
 
 
 class TestRaces:

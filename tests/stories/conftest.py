@@ -13,7 +13,7 @@ import pytest
 from govern.core import sealing
 from govern.core.crypto import Secret
 from govern.core.uow import Actor, ActorKind
-from govern.settings import Mail, OpenAI, Sealing, Settings, Web
+from govern.settings import Mail, OpenAI, Removal, Sealing, Settings, Web
 from tests.peers import postgres
 from tests.peers.reuse import ReusedDatabase
 from tests.stories.workers import Nursery, nursery
@@ -42,6 +42,7 @@ def drill_govern(url: str, openai: FakeOpenAI, mail: Mail | None = None) -> Gove
         database={"url": url},
         sealing=Sealing(keys=Secret(SEALING_KEYS)),
         openai=OpenAI(admin_key=Secret(DRILL_KEY), base_url="http://openai.test/v1"),
+        removal=Removal(second_look_seconds=0),
         web=Web(url="http://govern.test", wait_seconds=0),
         mail=mail or Mail(),
     )

@@ -67,7 +67,7 @@ def work(order: dict[str, Any]) -> None:
     """What a worker does: the job if one is named, then effects until nothing is owed. In the forked process only."""
     from govern.bootstrap import build
     from govern.core.crypto import Secret
-    from govern.settings import Mail, OpenAI, Sealing, Settings
+    from govern.settings import Mail, OpenAI, Removal, Sealing, Settings
     from govern.worker.runner import drain, run_job
 
     given = order["settings"]
@@ -78,6 +78,7 @@ def work(order: dict[str, Any]) -> None:
         database={"url": given["database"]},
         sealing=Sealing(keys=Secret(given["sealing"])),
         openai=OpenAI(admin_key=Secret(given["admin_key"]), base_url=given["openai"]),
+        removal=Removal(second_look_seconds=0),
         mail=Mail(**given.get("mail", {})),
     )
     govern = build(settings, outside=True)

@@ -13,6 +13,7 @@ from govern.web.api import (
     costs,
     devices,
     docs,
+    evidence,
     freezes,
     invites,
     jobs,
@@ -46,6 +47,7 @@ _SLICES: Final = (
     devices,
     me,
     offboardings,
+    evidence,
 )
 
 ABOUT: Final = """Everything that the dashboard does, for programs.

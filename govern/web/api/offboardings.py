@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import marshmallow as ma
+from flask import Response
 from flask.views import MethodView
 
+from govern.evidence import queries as evidence
 from govern.offboarding import queries
-from govern.offboarding.models import Offboarding, OffboardingState
+from govern.offboarding.models import Offboarding, OffboardingState, Stage
 from govern.web.access import reads, requires
 from govern.web.api import paging, scope
 from govern.web.api.acting import Answer
@@ -31,6 +33,12 @@ class OffboardingOut(Schema):
     steps = ma.fields.List(ma.fields.Dict(keys=ma.fields.String()), required=True)
     waiting_for = maybe_text()
     done_at = maybe_instant()
+    stage = ma.fields.Enum(Stage, by_value=True, required=True, metadata={"description": "Finer than `state`."})
+    steps_done = ma.fields.Integer(required=True, metadata={"description": "How many of `steps` are through."})
+    evidence = ma.fields.String(
+        attribute="evidence_id", allow_none=True, metadata={"description": "Its id once signed; `/offboardings/{id}/evidence`."}
+    )
+    sealed_at = maybe_instant()
 
 
 class CredentialOut(Schema):
@@ -96,3 +104,38 @@ class OneOffboarding(MethodView):
         """Show a removal."""
         scope.check_anyone("members:read")
         return queries.get(reads(), offboarding_id)
+
+
+class EvidenceQuery(Schema):
+    """Which."""
+
+    seal = ma.fields.Boolean(load_default=False, metadata={"description": "The seal that was signed a day later."})
+
+
+class EvidenceOut(ma.Schema):
+    """A signed file. Keep its bytes as they are: `govern evidence verify` checks every one."""
+
+    document = ma.fields.Dict(required=True)
+    signature = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.String(), required=True)
+
+
+@blueprint.route("/<id:offboarding_id>/evidence")
+class RemovalEvidence(MethodView):
+    """Evidence."""
+
+    @requires("members:read")
+    @blueprint.arguments(EvidenceQuery, location="query")
+    @blueprint.response(200, EvidenceOut)
+    def get(self, args: dict[str, Any], offboarding_id: str) -> Response:
+        """Download the evidence of a removal. 404 until it is proven."""
+        scope.check_anyone("members:read")
+        return evidence_file(offboarding_id, seal=args["seal"])
+
+
+def evidence_file(offboarding_id: str, *, seal: bool) -> Response:
+    """The file, byte by byte as it was signed. Raises NotFound."""
+    removal = queries.get(reads(), offboarding_id)
+    row = evidence.get(reads(), removal.seal_id if seal else removal.evidence_id)
+    answer = Response(row.file.encode("utf-8"), content_type="application/json")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{row.id}.json"'
+    return answer
