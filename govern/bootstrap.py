@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import httpx
 import sqlalchemy as sa
@@ -109,7 +110,9 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
         "key.thaw": freeze_effects.ThawKey(unit_of_work, scopes),
         "invite.send": member_effects.SendInvite(unit_of_work, directory),
         "invite.cancel": member_effects.CancelInvite(unit_of_work, directory),
-        "offboarding.run": offboarding_effects.Run(unit_of_work, directory, issuer, settings.removal.second_look),
+        "offboarding.run": offboarding_effects.Run(
+            unit_of_work, directory, issuer, timedelta(seconds=settings.removal.second_look_seconds)
+        ),
         "alert.announce": Announce(unit_of_work, routes),
         "alert.deliver": Deliver(unit_of_work, make_notifiers(settings), routes),
     }

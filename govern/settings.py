@@ -13,7 +13,6 @@ import re
 import shlex
 import subprocess
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -170,14 +169,8 @@ class Devices(Section):
 
 class Removal(Section):
     second_look_seconds: int = Field(30, ge=0, le=3600)
-    """After how long complete listings are read a second time before a removal counts as proven."""
+    """How long after the first complete listings they are read again; then a removal counts as proven."""
     seal_hours: int = Field(24, ge=1, le=24 * 14)
-    """After how long without use of the removed keys a removal is sealed."""
-
-    @property
-    def second_look(self) -> timedelta:
-        """The same as a length of time."""
-        return timedelta(seconds=self.second_look_seconds)
 
 
 class Sync(Section):

@@ -18,7 +18,7 @@ class EvidenceKey(Base):
     id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     slot: Mapped[int] = mapped_column(unique=True)
     public_pem: Mapped[str] = mapped_column(sa.Text)
-    sealed: Mapped[str] = deferred(mapped_column(sa.Text), raiseload=True)
+    sealed: Mapped[str] = deferred(mapped_column(sa.Text, nullable=False), raiseload=True)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 

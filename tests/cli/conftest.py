@@ -48,7 +48,8 @@ def host(
     monkeypatch.chdir(tmp_path)
     settings = {
         "GOVERN_MODE": "test", "GOVERN_DATABASE_URL": database_url, "GOVERN_SEALING_KEYS": SEALING_KEYS,
-        "GOVERN_OPENAI_BASE_URL": f"{openai_url}/v1", "GOVERN_OPENAI_ADMIN_KEY": openai.admin_key, "GOVERN_REMOVAL_SECOND_LOOK_SECONDS": "0",
+        "GOVERN_OPENAI_BASE_URL": f"{openai_url}/v1", "GOVERN_OPENAI_ADMIN_KEY": openai.admin_key,
+        "GOVERN_REMOVAL_SECOND_LOOK_SECONDS": "0",
     }  # fmt: skip
     for name, value in settings.items():
         monkeypatch.setenv(name, value)

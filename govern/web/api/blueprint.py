@@ -60,6 +60,9 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
     def response(self, status_code: Any, schema: Any = None, **more: Any) -> Callable[[View], View]:
         return cast("Callable[[View], View]", super().response(status_code, schema, **more))
 
+    def doc(self, **more: Any) -> Callable[[View], View]:
+        return cast("Callable[[View], View]", super().doc(**more))
+
     def alt_response(self, status_code: Any, response: Any = None, **more: Any) -> Callable[[View], View]:
         return cast("Callable[[View], View]", super().alt_response(status_code, response, **more))
 

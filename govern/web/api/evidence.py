@@ -28,6 +28,7 @@ class PublicKey(MethodView):
     """The public key."""
 
     @open_to_all("A public key is for everybody who wants to check a file.")
+    @blueprint.doc(security=[])
     @blueprint.response(200, EvidenceKeyOut)
     def get(self) -> EvidenceKey:
         """Show the public key. 404 until the first evidence was signed."""

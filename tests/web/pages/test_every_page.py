@@ -31,6 +31,7 @@ TABLE = {
     "/invites/{invite}/cancel": (SEEN, REFUSED, REFUSED, REFUSED),
     "/offboardings": (SEEN, REFUSED, SEEN, REFUSED),
     "/offboardings/{removal}": (SEEN, REFUSED, SEEN, REFUSED),
+    "/offboardings/{removal}/evidence": (HIDDEN, REFUSED, HIDDEN, REFUSED),
     "/projects": (SEEN, SEEN, SEEN, SEEN),
     "/projects/{project}": (SEEN, SEEN, SEEN, SEEN),
     "/keys": (SEEN, SEEN, SEEN, SEEN),
