@@ -22,6 +22,7 @@ from govern.core.errors import InvalidInput
 from govern.core.ids import NewId, new_id
 from govern.core.outbox import Handler
 from govern.core.uow import UnitsOfWork
+from govern.findings import effects as finding_effects
 from govern.keys import effects as key_effects
 from govern.keys import freeze_effects
 from govern.members import effects as member_effects
@@ -113,6 +114,9 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
         "offboarding.run": offboarding_effects.Run(
             unit_of_work, directory, issuer, timedelta(seconds=settings.removal.second_look_seconds)
         ),
+        "observed_key.delete": finding_effects.DeleteKey(unit_of_work, directory, issuer),
+        "service_account.delete": finding_effects.DeleteAccount(unit_of_work, directory, issuer),
+        "admin_key.delete": finding_effects.DeleteAdminKey(unit_of_work, directory),
         "alert.announce": Announce(unit_of_work, routes),
         "alert.deliver": Deliver(unit_of_work, make_notifiers(settings), routes),
     }

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 
 from govern.cli import probes, probes_outside
-from govern.cli.findings import Finding, Health, fail, ok
+from govern.cli.health import Finding, Health, fail, ok
 from govern.cli.host import as_json
 from govern.core.errors import InvalidInput
 from govern.settings import Settings, load_settings

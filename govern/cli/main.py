@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "doctor": ("govern.cli.doctor:doctor", "Look for what is wrong and say what to do about it."),
     "evidence": ("govern.cli.evidence:evidence", "Get and check the signed evidence of removals."),
     "fake-openai": ("govern.cli.fake_openai:fake_openai", "Serve an invented OpenAI organization for tests and demos."),
+    "findings": ("govern.cli.findings:findings", "List what should not be; fix, accept or assign it."),
     "init": ("govern.cli.init:init", "Make a sealing key, or a one-time link for the first administrator."),
     "jobs": ("govern.cli.jobs:jobs", "See the timetable and its runs; run a job now."),
     "key": ("govern.client.commands:key", "Fetch, see, rotate and return your own keys on this machine."),

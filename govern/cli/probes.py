@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from govern.cli.faults import unexpected
-from govern.cli.findings import Finding, fail, ok, warn
+from govern.cli.health import Finding, fail, ok, warn
 from govern.cli.host import is_older
 from govern.core import migrations, sealing
 from govern.core.clock import utcnow

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from govern.cli.findings import Finding, fail, ok, warn
+from govern.cli.health import Finding, fail, ok, warn
 from govern.core.errors import GovernError
 from govern.openai import probe
 from govern.openai.client import make_client

@@ -46,6 +46,8 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "budgets:read": "See budgets.",
         "budgets:write": "Create, change and retire budgets.",
         "alerts:read": "See budget alerts and where they were sent.",
+        "findings:read": "See findings and the whole inventory.",
+        "findings:write": "Accept, assign and fix findings.",
         "audit:read": "Read the audit log.",
         "jobs:read": "See scheduled jobs and their runs.",
         "jobs:run": "Start a job by hand.",
@@ -75,7 +77,7 @@ _MANAGER: Final = _EMPLOYEE | dict.fromkeys(
 
 _AUDITOR: Final = dict.fromkeys(
     (
-        "members:read", "projects:read", "keys:read", "usage:read", "budgets:read", "alerts:read", "audit:read",
+        "members:read", "projects:read", "keys:read", "usage:read", "budgets:read", "alerts:read", "findings:read", "audit:read",
         "jobs:read", "tokens:read",
     ),
     Reach.ANYONE,

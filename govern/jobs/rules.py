@@ -12,6 +12,7 @@ NAMES: Final = (
     "usage.sync",
     "costs.sync",
     "budgets.evaluate",
+    "findings.evaluate",
     "keys.expire",
     "reveals.shred",
     "keys.rotate",

@@ -12,7 +12,10 @@ from datetime import timedelta
 
 from govern.bootstrap import Govern
 from govern.budgets import service as budgets
+from govern.core.clock import utcnow
 from govern.core.uow import Actor, ActorKind
+from govern.findings import evaluate as findings
+from govern.findings.snapshot import Thresholds
 from govern.inventory import events
 from govern.inventory import sync as inventory
 from govern.jobs import service as jobs
@@ -51,6 +54,7 @@ def timetable(settings: Settings) -> tuple[Job, ...]:
         Job("usage.sync", timedelta(minutes=sync.usage_minutes), sync_usage, after="directory.sync"),
         Job("costs.sync", timedelta(minutes=sync.costs_minutes), sync_costs, after="directory.sync"),
         Job("budgets.evaluate", timedelta(minutes=5), evaluate_budgets, after="usage.sync"),
+        Job("findings.evaluate", timedelta(minutes=5), evaluate_findings, after="events.pull"),
         Job("keys.expire", timedelta(minutes=5), expire_keys),
         Job("reveals.shred", timedelta(minutes=1), shred_reveals),
         Job("keys.rotate", timedelta(minutes=5), rotate_keys),
@@ -102,6 +106,22 @@ def sync_costs(govern: Govern, _progress: Progress) -> Report:
 def evaluate_budgets(govern: Govern, _progress: Progress) -> Report:
     """Compare spend with the budgets; each crossing alerts once."""
     return budgets.evaluate_all(govern.unit_of_work)
+
+
+def evaluate_findings(govern: Govern, _progress: Progress) -> Report:
+    """Look at the whole inventory for what should not be."""
+    return findings.run(govern.unit_of_work, limits_of(govern.settings), utcnow())
+
+
+def limits_of(settings: Settings) -> Thresholds:
+    """From when on something is worth a look."""
+    days = settings.findings
+    return Thresholds(
+        dormant=timedelta(days=days.dormant_days), never_used=timedelta(days=days.never_used_days),
+        over_age=timedelta(days=days.over_age_days), stale_invite=timedelta(days=days.stale_invite_days),
+        admin_key=timedelta(days=days.admin_key_days), changed=timedelta(days=days.changed_days),
+        personal_keys=days.personal_keys,
+    )  # fmt: skip
 
 
 def expire_keys(govern: Govern, _progress: Progress) -> Report:

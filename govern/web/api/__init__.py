@@ -14,6 +14,7 @@ from govern.web.api import (
     devices,
     docs,
     evidence,
+    findings,
     freezes,
     invites,
     jobs,
@@ -48,6 +49,7 @@ _SLICES: Final = (
     me,
     offboardings,
     evidence,
+    findings,
 )
 
 ABOUT: Final = """Everything that the dashboard does, for programs.

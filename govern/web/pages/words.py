@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from govern.budgets.models import DeliveryState
+from govern.findings.models import FindingState, Severity
 from govern.jobs.models import RunState
 from govern.keys.models import FreezeState, KeyState
 from govern.members.models import InviteState
@@ -82,12 +83,27 @@ _DELIVERIES: Final[Mapping[StrEnum, Word]] = {
     DeliveryState.SENT: Word("sent", "success", "The other side took it."),
     DeliveryState.FAILED: Word("given up", "danger", "It was not taken, and is not tried again by itself."),
 }
+_FINDINGS: Final[Mapping[StrEnum, Word]] = {
+    FindingState.OPEN: Word("open", "danger", "Somebody should look at it."),
+    FindingState.ASSIGNED: Word("assigned", "warning", "Somebody is to look at it."),
+    FindingState.ACCEPTED: Word("accepted", "quiet", "It may stay until a day; then it is open again."),
+    FindingState.FIXING: Word("being fixed", "info", "Its end is owed. It is called fixed when a later look shows it no more."),
+    FindingState.FIXED: Word("fixed", "success", "A later look showed it no more."),
+    FindingState.GONE: Word("gone", "quiet", "It ended without us."),
+}
+_SEVERITIES: Final[Mapping[StrEnum, Word]] = {
+    Severity.HIGH: Word("high", "danger", "Look today."),
+    Severity.MEDIUM: Word("medium", "warning", "Look this week."),
+    Severity.LOW: Word("low", "quiet", "Look when there is time."),
+}
 _ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
     KeyState: _KEYS,
     FreezeState: _FREEZES,
     InviteState: _INVITES,
     PersonState: _PEOPLE,
     OffboardingState: _REMOVALS,
+    FindingState: _FINDINGS,
+    Severity: _SEVERITIES,
     RunState: _RUNS,
     DeliveryState: _DELIVERIES,
 }
@@ -100,6 +116,7 @@ JOBS: Final[Mapping[str, str]] = {
     "usage.sync": "Reads usage of the last days and estimates what it costs.",
     "costs.sync": "Reads what OpenAI bills. Recent days are restated for a while.",
     "budgets.evaluate": "Compares spend with the budgets; each crossing alerts once.",
+    "findings.evaluate": "Looks at the whole inventory for what should not be.",
     "keys.expire": "Ends keys that expired, and keys whose value nobody opened in time.",
     "reveals.shred": "Destroys sealed values whose time to be shown again is over.",
     "keys.reconcile": "Compares the keys that we issued with what OpenAI lists.",
@@ -136,6 +153,9 @@ DEEDS: Final[Mapping[str, str]] = {
     "alert.withdrawn": "a correction undid an alert",
     "token.created": "made an API token",
     "token.revoked": "revoked an API token",
+    "finding.accepted": "accepted a finding",
+    "finding.fix_requested": "fixed a finding",
+    "finding.adopted": "took a key under management",
     "job.requested": "asked for a job",
     "session.refused": "somebody was refused at sign-in",
 }

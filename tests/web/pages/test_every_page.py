@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from werkzeug.test import TestResponse
 
 from govern.budgets import service as budgets
+from govern.findings import queries as findings
 from govern.identity import queries as identity
 from govern.keys import queries as key_queries
 from govern.worker.runner import run_job
@@ -45,6 +46,9 @@ TABLE = {
     "/observed-keys/{observed}": (SEEN, REFUSED, SEEN, REFUSED),
     "/observed-keys/{observed}/freeze": (SEEN, REFUSED, REFUSED, REFUSED),
     "/observed-keys/{observed}/thaw": (SEEN, REFUSED, REFUSED, REFUSED),
+    "/findings": (SEEN, REFUSED, SEEN, REFUSED),
+    "/findings?type=orphan&state=open": (SEEN, REFUSED, SEEN, REFUSED),
+    "/findings/{finding}": (SEEN, REFUSED, SEEN, REFUSED),
     "/usage": (SEEN, SEEN, SEEN, SEEN),
     "/usage?by=project&view=billed&range=90": (SEEN, SEEN, SEEN, SEEN),
     "/budgets": (SEEN, SEEN, SEEN, SEEN),
@@ -90,8 +94,12 @@ def add_things(door: Door) -> Things:
     with world.govern.unit_of_work.reading() as session:
         token = identity.find_tokens(session, person_ids=[eve.id])[0]
         observed = key_queries.observed_keys(session)[0]
+    run_job(world.govern, "findings.evaluate")
+    with world.govern.unit_of_work.reading() as session:
+        finding = findings.find(session, type_="unmanaged_key")[0]
     return Things(
         {
+            "finding": finding.id,
             "eve": EVE, "other": OLA, "invite": invite.id, "removal": removal.id, "project": key.project_id, "key": key.id,
             "budget": budget.id, "whole": whole.id, "token": token.id,
             "observed": observed.id,
