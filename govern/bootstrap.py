@@ -24,7 +24,7 @@ from govern.core.outbox import Handler
 from govern.core.uow import UnitsOfWork
 from govern.findings import effects as finding_effects
 from govern.keys import effects as key_effects
-from govern.keys import freeze_effects
+from govern.keys import freeze_effects, leak_effects
 from govern.members import effects as member_effects
 from govern.notify.email import Email
 from govern.notify.webhook import Webhook, signing_key
@@ -34,6 +34,7 @@ from govern.openai.client import make_client
 from govern.openai.directory import OpenAIDirectory
 from govern.openai.groups import OpenAIAccess
 from govern.openai.keys import OpenAIKeys
+from govern.openai.leaked import OpenAIProbe
 from govern.openai.scopes import OpenAIScopes
 from govern.openai.usage import OpenAIUsage
 from govern.ports import Directory, KeyIssuer, KeyScopes, Notifier, UsageSource
@@ -109,6 +110,8 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
         "key.revoke": key_effects.Revoke(unit_of_work, issuer, directory),
         "key.freeze": freeze_effects.FreezeKey(unit_of_work, scopes),
         "key.thaw": freeze_effects.ThawKey(unit_of_work, scopes),
+        "leak.probe": leak_effects.Probe(unit_of_work, OpenAIProbe(client)),
+        "leak.revoke": leak_effects.RevokeListed(unit_of_work, directory),
         "invite.send": member_effects.SendInvite(unit_of_work, directory),
         "invite.cancel": member_effects.CancelInvite(unit_of_work, directory),
         "offboarding.run": offboarding_effects.Run(

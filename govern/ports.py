@@ -251,6 +251,23 @@ class KeyScopes(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class KeyHolder:
+    """Whom OpenAI takes for the holder of a key: a user or a service account."""
+
+    id: str | None
+    name: str | None
+    email: str | None
+
+
+class KeyProbe(Protocol):
+    """Asks OpenAI about a key by using it, once."""
+
+    def whose(self, value: Secret) -> KeyHolder | None:
+        """Whose it is; None when OpenAI does not accept it. The value travels to OpenAI's host and nowhere else."""
+        ...
+
+
 class UsageSource(Protocol):
     """The two clocks: usage (minutes old, no money) and costs (billed, per UTC day, restated for days)."""
 

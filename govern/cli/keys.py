@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -12,9 +13,10 @@ from govern.bootstrap import Govern
 from govern.cli import host, output
 from govern.cli.projects import project_id_of
 from govern.cli.waiting import carried_out
+from govern.core.crypto import Secret
 from govern.core.errors import Conflict, Rejected
-from govern.keys import freezing, queries, reveals, rotation, service, sharing
-from govern.keys.models import ENDED_STATES, Freeze, FreezeState, Key, KeyState
+from govern.keys import freezing, leaks, queries, reveals, rotation, service, sharing
+from govern.keys.models import ENDED_STATES, Freeze, FreezeState, Key, KeyState, LeakRemedy, LeakState
 from govern.people import queries as people
 from govern.projects import queries as projects
 
@@ -157,6 +159,27 @@ def thaw(native: str, reason: str, restore: tuple[str, ...]) -> None:
             for each in lasting:
                 freezing.thaw(uow, each.id, reason=reason, restore=restore or None)
         print(_standing(govern, native, "thawed"))
+
+
+@keys.command()
+@click.option("--remedy", type=click.Choice([word.value for word in LeakRemedy]), default="revoke", show_default=True)
+@click.option("--successor", is_flag=True, help="Issue a new version in its place, if it is ours.")
+def leaked(remedy: str, successor: bool) -> None:
+    """Find and stop a key that got out. It is read from standard input, never from the command line."""
+    typed = click.prompt("The key", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
+    value = Secret(typed.strip())
+    with host.opened() as govern:
+        settings = govern.settings
+        with govern.unit_of_work(host.host_actor()) as uow:
+            row = leaks.report(
+                uow, value, remedy=LeakRemedy(remedy), successor=successor,
+                overlap=timedelta(hours=settings.keys.overlap_hours), generation=settings.openai.generation,
+            )  # fmt: skip
+        carried_out(govern, lambda session: queries.leak_report(session, row.id).state is not LeakState.SEARCHING)
+        with govern.unit_of_work.reading() as session:
+            found = queries.leak_report(session, row.id)
+    owner = f"Owner: {found.owner}. " if found.owner else ""
+    print(f"{owner}{found.outcome or 'OpenAI is being asked whose it is.'} ({found.id})")
 
 
 def _lasting(session: Session, native: str) -> Sequence[Freeze]:

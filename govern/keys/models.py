@@ -1,4 +1,4 @@
-"""Key, KeyVersion, Reveal, ObservedKey, Freeze."""
+"""Key, KeyVersion, Reveal, ObservedKey, Freeze, LeakReport."""
 
 from __future__ import annotations
 
@@ -214,3 +214,40 @@ class Freeze(Base):
             postgresql_where=sa.text("ended_at IS NULL"),
         ),
     )
+
+
+class LeakState(StrEnum):
+    """SEARCHING: OpenAI is being asked whose it is. FOUND: one of ours, or one that is listed. DEAD: OpenAI does not accept it.
+    ELSEWHERE: it works, but no key that we have seen listed is this one."""
+
+    SEARCHING = "searching"
+    FOUND = "found"
+    DEAD = "dead"
+    ELSEWHERE = "elsewhere"
+
+
+class LeakRemedy(StrEnum):
+    """What is done with a leaked key that is found."""
+
+    REVOKE = "revoke"
+    FREEZE = "freeze"
+    NOTHING = "nothing"
+
+
+class LeakReport(Base):
+    """Somebody pasted a key that got out. The value is here only sealed, only while OpenAI is asked about it, then destroyed."""
+
+    __tablename__ = "leak_reports"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    state: Mapped[LeakState] = mapped_column(words(LeakState))
+    remedy: Mapped[LeakRemedy] = mapped_column(words(LeakRemedy))
+    successor: Mapped[bool]
+    sealed: Mapped[str | None] = deferred(mapped_column(sa.Text), raiseload=True)
+    reported_by: Mapped[str] = mapped_column(sa.String(120), index=True)
+    reported_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    key_id: Mapped[str | None] = mapped_column(sa.ForeignKey("keys.id"))
+    observed_id: Mapped[str | None] = mapped_column(sa.ForeignKey("observed_keys.id"))
+    owner: Mapped[str | None] = mapped_column(sa.String(300))
+    outcome: Mapped[str | None] = mapped_column(sa.String(500))
+    settled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

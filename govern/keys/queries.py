@@ -19,6 +19,7 @@ from govern.keys.models import (
     KeyKind,
     KeyState,
     KeyVersion,
+    LeakReport,
     ObservedKey,
     Reveal,
 )
@@ -236,3 +237,21 @@ def observed_key(session: Session, id_or_remote_id: str) -> ObservedKey:
     if found is None:
         raise NotFound(f"OpenAI lists no key {id_or_remote_id!r}.")
     return found
+
+
+def leak_report(session: Session, report_id: str, *, reported_by: str | None = None) -> LeakReport:
+    """The report; `reported_by` limits to one's own. Raises NotFound."""
+    row = session.get(LeakReport, report_id)
+    if row is None or reported_by not in (None, row.reported_by):
+        raise NotFound(f"There is no report {report_id!r}.")
+    return row
+
+
+def leak_reports(
+    session: Session, *, reported_by: str | None = None, after: str | None = None, limit: int = 50
+) -> Sequence[LeakReport]:
+    """Reports of leaked keys, newest first, older than the id `after`."""
+    query = sa.select(LeakReport).order_by(LeakReport.id.desc()).limit(limit)
+    if reported_by is not None:
+        query = query.where(LeakReport.reported_by == reported_by)
+    return session.scalars(query.where(LeakReport.id < after) if after else query).all()

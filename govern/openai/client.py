@@ -55,6 +55,7 @@ class Call(NamedTuple):
     query: Query = ()
     body: Fields | None = None
     most_bytes: int = LIST_BYTES
+    bearer: Secret | None = None  # instead of the admin key
 
     @property
     def family(self) -> str:
@@ -114,6 +115,10 @@ class OpenAIClient:
     def get(self, where: Path, query: Query = (), *, most_bytes: int = LIST_BYTES) -> dict[str, Any]:
         """Read one thing. Tried again where that can help."""
         return self._request(Call("GET", where, query, most_bytes=most_bytes))
+
+    def get_as(self, where: Path, bearer: Secret) -> dict[str, Any]:
+        """Read one thing with another key than ours. Raises CredentialRefused if OpenAI does not accept that one."""
+        return self._request(Call("GET", where, bearer=bearer))
 
     def create(self, where: Path, body: Fields) -> dict[str, Any]:
         """Make something, once: tried again only if it is certain that nothing was made.
@@ -184,7 +189,7 @@ class OpenAIClient:
     def _attempt(self, call: Call, permit: Permit, attempt: int) -> dict[str, Any]:
         url = f"{self._base}{call.where.filled()}"
         request = self._http.build_request(call.method, url, params=list(call.query) or None, json=call.body)
-        self._authorize(request)
+        self._authorize(request, call.bearer or self._admin_key)
         said = log.bind(method=call.method, path=call.where.template, lane=current_lane().value, attempt=attempt)
         began = time.monotonic()
         try:
@@ -210,17 +215,18 @@ class OpenAIClient:
             self.pacing.accepted(permit)
         if not response.is_success:
             raise failures.from_answer(
-                response.status_code, response.headers, answer, family=call.family, admin_key=self._admin_key,
+                response.status_code, response.headers, answer, family=call.family,
+                admin_key=call.bearer or self._admin_key,
                 now=self.their_now(),
             )  # fmt: skip
         return fields.parse(answer)
 
-    def _authorize(self, request: httpx.Request) -> None:
-        """Add the admin key, having made sure that it goes to OpenAI's host and to no other."""
+    def _authorize(self, request: httpx.Request, bearer: Secret) -> None:
+        """Add the key, having made sure that it goes to OpenAI's host and to no other."""
         url = request.url
         if (url.scheme, url.host, url.port) != (self._base.scheme, self._base.host, self._base.port):
             raise AssertionError("The admin key is for OpenAI's host only.")
-        request.headers["authorization"] = f"Bearer {self._admin_key.reveal()}"
+        request.headers["authorization"] = f"Bearer {bearer.reveal()}"
 
     def _note_change(self, call: Call, status: int | None, request_id: str | None) -> None:
         if self._keep is not None and call.method != "GET":

@@ -103,8 +103,13 @@ def _person(args: dict[str, Any]) -> str:
     return person.id
 
 
+def standing_overlap() -> timedelta:
+    """How long an old version works on where nothing else is said."""
+    return timedelta(hours=govern().settings.keys.overlap_hours)
+
+
 def _overlap(args: dict[str, Any]) -> timedelta:
-    return timedelta(hours=args.get("overlap_hours", govern().settings.keys.overlap_hours))
+    return timedelta(hours=args["overlap_hours"]) if "overlap_hours" in args else standing_overlap()
 
 
 def _versions(session: Session, key_id: str) -> Answer:

@@ -48,6 +48,12 @@ def check_anyone(permission: str) -> None:
         )
 
 
+def own_unless_anyone(permission: str) -> str | None:
+    """Whose things may be seen: the asker's own (their actor id), or everybody's (None) where the permission is over anyone."""
+    principal = current_principal()
+    return None if principal.is_over_anyone(permission) else principal.actor_id
+
+
 def check_thaw(freezes: Sequence[Freeze]) -> None:
     """Raise NotAllowed where somebody else froze it: then only who may end anybody's key lets it go on."""
     if any(freeze.requested_by != current_principal().actor_id for freeze in freezes):

@@ -10,7 +10,7 @@ from typing import Final
 from govern.budgets.models import DeliveryState
 from govern.findings.models import FindingState, Severity
 from govern.jobs.models import RunState
-from govern.keys.models import FreezeState, KeyState
+from govern.keys.models import FreezeState, KeyState, LeakState
 from govern.members.models import InviteState
 from govern.offboarding.models import OffboardingState
 from govern.people.models import PersonState
@@ -49,6 +49,12 @@ _FREEZES: Final[Mapping[StrEnum, Word]] = {
     FreezeState.THAWED: Word("thawed", "quiet", "It may do again what it might before."),
     FreezeState.REFUSED: Word("not frozen", "danger", "OpenAI would not narrow it."),
     FreezeState.GONE: Word("ended", "quiet", "The key ended while it was frozen."),
+}
+_LEAKS: Final[Mapping[StrEnum, Word]] = {
+    LeakState.SEARCHING: Word("being traced", "info", "OpenAI is asked whose it is."),
+    LeakState.FOUND: Word("found", "success", "It is known which key this is."),
+    LeakState.DEAD: Word("worth nothing", "quiet", "OpenAI does not accept it."),
+    LeakState.ELSEWHERE: Word("not ours to end", "warning", "It works, but it is no key that we have seen listed."),
 }
 _INVITES: Final[Mapping[StrEnum, Word]] = {
     InviteState.REQUESTED: Word("being sent", "info", "OpenAI is asked to send it."),
@@ -99,6 +105,7 @@ _SEVERITIES: Final[Mapping[StrEnum, Word]] = {
 _ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
     KeyState: _KEYS,
     FreezeState: _FREEZES,
+    LeakState: _LEAKS,
     InviteState: _INVITES,
     PersonState: _PEOPLE,
     OffboardingState: _REMOVALS,
@@ -134,6 +141,7 @@ DEEDS: Final[Mapping[str, str]] = {
     "key.revoked": "a key is proven gone",
     "key.aborted": "a key was never issued",
     "key.vanished": "a key was ended at OpenAI",
+    "leak.reported": "reported a leaked key",
     "key.freeze_requested": "froze a key",
     "key.thaw_requested": "thawed a key",
     "invite.requested": "invited",

@@ -90,3 +90,20 @@ def test_any_key_that_openai_lists_can_be_frozen(door: Door) -> None:
     drain(door.govern)
     assert script.get(f"/observed-keys/{key['id']}").get_json()["frozen"] is None
     assert script.post(f"/observed-keys/{key['id']}/thaw").status_code == 409
+
+
+def test_a_leaked_key_is_found_and_never_repeated(door: Door) -> None:
+    script, eve = door.api(door.system_token()), door.api("employee")
+    key = issued(door, script)
+    value = eve.post(f"/keys/{key}/reveal").get_json()["value"]
+    answer = door.api("manager").post("/leak-reports", {"value": value, "successor": True})
+    assert answer.status_code == 201
+    assert answer.get_json()["key"] == key
+    assert value not in answer.text
+    drain(door.govern)
+    assert [v["number"] for v in script.get(f"/keys/{key}/versions").get_json()["items"] if v["state"] == "live"] == [2]
+    assert eve.get(f"/leak-reports/{answer.get_json()['id']}").status_code == 404, "she did not report it"
+    for bad in ("hunter2-is-no-key", "sk-" + "x" * 600):
+        refused = eve.post("/leak-reports", {"value": bad})
+        assert refused.status_code == 422
+        assert bad not in refused.text

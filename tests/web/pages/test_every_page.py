@@ -42,6 +42,8 @@ TABLE = {
     "/keys/{key}/rotate": (SEEN, SEEN, REFUSED, SEEN),
     "/keys/{key}/freeze": (SEEN, SEEN, REFUSED, SEEN),
     "/keys/{key}/thaw": (SEEN, SEEN, REFUSED, SEEN),
+    "/leak-reports": (SEEN, SEEN, REFUSED, SEEN),
+    "/leak-reports/{key}": (HIDDEN, HIDDEN, REFUSED, HIDDEN),
     "/observed-keys": (SEEN, REFUSED, SEEN, REFUSED),
     "/observed-keys/{observed}": (SEEN, REFUSED, SEEN, REFUSED),
     "/observed-keys/{observed}/freeze": (SEEN, REFUSED, REFUSED, REFUSED),
