@@ -14,6 +14,7 @@ from govern.identity import queries, service
 from govern.web import access, cookies, problems
 from govern.web.access import govern, open_to_all
 from govern.web.discovery import Refused
+from govern.web.fresh import FRESH_FOR
 from govern.web.oidc import Provider, sign_in_policy
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth")
@@ -66,9 +67,11 @@ def login() -> Response:
         # localhost and 127.0.0.1 have separate cookies: begun on one, the way back would find nothing on the other.
         return make_response(redirect(govern().settings.web.url + request.full_path.removesuffix("?"), code=303))
     access.release_reads()
-    begun = provider.begin(_callback_address())
+    anew = request.args.get("fresh") == "yes"
+    begun = provider.begin(_callback_address(), anew=anew)
     browser = Secret(request.cookies.get(cookies.browser_name(govern().settings)) or new_token("govb").reveal())
     kept = {"nonce": begun.nonce, "verifier": begun.verifier, "next": safe_path(request.args.get("next"))}
+    kept |= {"anew": "yes"} if anew else {}
     with govern().unit_of_work(access.anonymous_actor("sign-in")) as uow:
         service.remember_sign_in(uow, begun.state, browser.reveal(), kept)
     response = make_response(redirect(begun.address, code=303))
@@ -95,6 +98,10 @@ def callback() -> Response:
     except Refused as refused:
         log.warning("sign-in refused", sentence=refused.sentence)
         return problems.page(403, refused.sentence)
+    signed_in_at = arrived.identity.auth_at
+    if "anew" in kept and (signed_in_at is None or utcnow() - signed_in_at > FRESH_FOR):
+        # Asked for with max_age, auth_time is a must (OpenID Connect Core, 3.1.2.1); one that ignores it proves nothing.
+        return problems.page(403, "The identity provider did not ask you to sign in anew, so the value stays hidden.")
     before = access.principal_or_none()
     policy = sign_in_policy(settings.oidc)
     try:

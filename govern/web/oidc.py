@@ -85,9 +85,13 @@ class Provider:
         known = str(self._client.known("end_session_endpoint"))
         return {origin_of(self.issuer), origin_of(known)} - {""}
 
-    def begin(self, callback: str) -> Begun:
-        """Where to send the browser, and what to remember. Raises Unavailable, Refused."""
-        made = self._client.create_authorization_url(callback)
+    def begin(self, callback: str, *, anew: bool = False) -> Begun:
+        """Where to send the browser, and what to remember. Raises Unavailable, Refused.
+
+        `anew`: whoever is signed in there must prove again who they are; `Arrived.identity.auth_at` tells whether they did.
+        """
+        more = {"prompt": "login", "max_age": "0"} if anew else {}
+        made = self._client.create_authorization_url(callback, **more)
         return Begun(made["url"], made["state"], made["nonce"], made["code_verifier"])
 
     def finish(self, answer: Mapping[str, Sequence[str]], callback: str, *, nonce: str, verifier: str) -> Arrived:

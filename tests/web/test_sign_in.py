@@ -366,3 +366,12 @@ def test_the_certified_provider_signs_in_and_out(database_url: str) -> None:
         assert str(answer.url).startswith(f"{here.url}/auth/signed-out")
         assert here.roles() == ()
         assert here.sessions() == 0
+
+
+def test_signing_in_anew_asks_also_whom_the_provider_knows(here: Stage) -> None:
+    sign_in(here, ADA)
+    assert urlsplit(str(here.open("/auth/login?next=/auth/signed-out").url)).path == "/auth/signed-out", "it knows her"
+    asked = here.open("/auth/login?next=/auth/signed-out&fresh=yes")
+    assert str(asked.url).startswith(here.url) is False, "the provider's page waits for her"
+    assert urlsplit(str(submit(here.browser, asked, ADA.name).url)).path == "/auth/signed-out"
+    assert here.sessions() == 1

@@ -17,8 +17,10 @@ from govern.keys.models import ENDED_STATES, ENDING_STATES, OPEN_STATES, FreezeS
 from govern.people import queries as people
 from govern.people import service as people_service
 from govern.projects import queries as projects
+from govern.web import fresh
 from govern.web.access import current_actor, current_principal, govern, reads, requires
 from govern.web.api import scope
+from govern.web.fresh import fresh_sign_in
 from govern.web.pages import counts, forms, words
 from govern.web.pages.acting import act, wait_until
 from govern.web.pages.forms import Form
@@ -124,6 +126,7 @@ def show(key_id: str) -> str:
         project=projects.get(reads(), key.project_id),
         reveals=queries.reveals_of(reads(), key.id),
         may_reveal=_may_reveal(key, version, entitled),
+        sign_in_first=None if fresh.is_fresh() else fresh.address(url_for("keys_page.show", key_id=key.id)),
         may_revoke=alive and _reaches("keys:revoke", key),
         may_rotate=key.state is KeyState.LIVE
         and sum(each.state in OPEN_STATES for each in versions) == 1
@@ -137,6 +140,7 @@ def show(key_id: str) -> str:
 
 @blueprint.post("/<string(maxlength=60):key_id>/reveal")
 @requires("keys:reveal")
+@fresh_sign_in("keys_page.show")
 def reveal(key_id: str) -> str | Response:
     """The value, once. It stands in this answer only: no address holds it and nothing may keep it."""
     key = _key(key_id, "keys:reveal", or_asked_for=True)

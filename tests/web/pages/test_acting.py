@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from freezegun.api import FrozenDateTimeFactory
 from werkzeug.test import TestResponse
 
 from govern.budgets import queries as budgets
@@ -405,3 +407,16 @@ def test_a_manager_sees_their_people_only(door: Door, readers: dict[str, Reader]
     assert readers["manager"].get(f"/keys/{theirs.id}").status_code == 200
     assert readers["manager"].get(f"/keys/{other.id}").status_code == 404
     assert readers["manager"].get(f"/keys/{other.id}/revoke").status_code == 404
+
+
+def test_the_value_is_shown_only_after_a_fresh_sign_in(clock: FrozenDateTimeFactory, door: Door) -> None:
+    eve = Reader(door.browser("employee"))
+    key = door.world.key(EVE)
+    clock.tick(timedelta(minutes=6))
+    page = eve.get(f"/keys/{key.id}")
+    assert f"/auth/login?next=/keys/{key.id}&amp;fresh=yes" in page.text
+    refused = eve.send(f"/keys/{key.id}", f"/keys/{key.id}/reveal")
+    assert "Sign in again" in refused.text
+    assert door.world.reload(door.world.version(key)).revealed_at is None
+    again = Reader(door.browser("employee"))
+    assert secret_of(again.send(f"/keys/{key.id}", f"/keys/{key.id}/reveal"))
