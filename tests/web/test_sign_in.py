@@ -370,8 +370,8 @@ def test_the_certified_provider_signs_in_and_out(database_url: str) -> None:
 
 def test_signing_in_anew_asks_also_whom_the_provider_knows(here: Stage) -> None:
     sign_in(here, ADA)
-    assert urlsplit(str(here.open("/auth/login?next=/auth/signed-out").url)).path == "/auth/signed-out", "it knows her"
-    asked = here.open("/auth/login?next=/auth/signed-out&fresh=yes")
-    assert str(asked.url).startswith(here.url) is False, "the provider's page waits for her"
-    assert urlsplit(str(submit(here.browser, asked, ADA.name).url)).path == "/auth/signed-out"
+    assert str(here.open("/auth/login").url).startswith(here.url), "the provider knows her and asks nothing"
+    asked = here.open("/auth/login?fresh=yes")
+    assert not str(asked.url).startswith(here.url), "the provider's page waits for her"
+    assert str(submit(here.browser, asked, ADA.name).url).startswith(here.url)
     assert here.sessions() == 1
