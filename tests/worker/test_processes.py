@@ -15,6 +15,7 @@ from govern.fakes.openai import FakeOpenAI
 from govern.fakes.server import serve
 from govern.jobs import queries, service
 from govern.jobs.models import RunState, WorkerHeartbeat
+from govern.jobs.rules import NAMES
 from govern.keys.models import KeyState
 from tests.given import ADMIN, World
 from tests.worker.processes import Process, environment, eventually, running
@@ -47,7 +48,7 @@ def test_two_workers_run_each_slot_once_and_the_second_succeeds_a_killed_first(
     with running(["worker"], env, tmp_path / "one.log") as one, running(["worker"], env, tmp_path / "two.log") as two:
         eventually(lambda: len(workers(govern)) == 2 and leader(govern), "two workers and a leader", 60, one, two)
         with govern.unit_of_work.reading() as session:
-            eventually(lambda: session.rollback() or len(queries.finished_jobs(session)) == 8, "every job", 60, one, two)
+            eventually(lambda: session.rollback() or len(queries.finished_jobs(session)) == len(NAMES), "every job", 60, one, two)
             runs = queries.find_runs(session, limit=500)
         assert all(run.state is RunState.DONE for run in runs), [(run.job, run.problem) for run in runs]
         assert max(Counter((run.job, run.slot) for run in runs).values()) == 1

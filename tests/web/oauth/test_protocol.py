@@ -102,7 +102,8 @@ def test_a_code_serves_only_the_client_that_asked(stage: Stage) -> None:
         )  # fmt: skip
     stage.person("employee").decide(short, "approve")
     assert error_of(device.poll(device_code=theirs.reveal())) == "invalid_grant"
-    assert error_of(device.poll(device_code=device.asked["device_code"][:-1] + "0")) == "invalid_grant"
+    *begin, last = device.asked["device_code"]
+    assert error_of(device.poll(device_code="".join(begin) + ("1" if last == "0" else "0"))) == "invalid_grant"
     assert device.poll().status_code == 200
 
 
