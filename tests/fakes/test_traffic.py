@@ -202,7 +202,7 @@ def test_added_spend_is_exact_and_attributed(small: FakeOpenAI, client: Client) 
     assert Decimal(row["amount"]["value"]) == Decimal("0.123456789")
     assert (row["api_key_id"], row["project_id"]) == (made["api_key"]["id"], project_of(small))
     usage = ask(http, "usage/completions", start_time=start, group_by="api_key_id")[0]["results"][0]
-    assert usage["output_tokens"] == 8_818  # at 14 dollars a million
+    assert usage["output_tokens"] == 8_230  # at 15 dollars a million
 
 
 def test_spend_of_a_day_to_come_shows_when_it_has_come(small: FakeOpenAI, client: Client) -> None:
