@@ -41,7 +41,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database" in metafunc.fixturenames:
         only = metafunc.config.getoption("--database")
-        metafunc.parametrize("database", [only] if only else list(DATABASES), scope="session")
+        both = [] if metafunc.definition.get_closest_marker("one_database") else list(DATABASES)
+        metafunc.parametrize("database", [only] if only else both or [DATABASES[0]], scope="session")
 
 
 @pytest.fixture(autouse=True, scope="session")

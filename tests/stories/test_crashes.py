@@ -181,6 +181,7 @@ def test_the_chosen_points_exist() -> None:
     assert set(DRILLED) >= STANDING_FOR_ALL
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("point", CHOSEN)
 def test_killed_there_the_second_time(drill: Drill, point: str) -> None:
     prepared(drill, point)
@@ -205,6 +206,7 @@ def test_frozen_there_and_overtaken(drill: Drill, point: str) -> None:
     check(drill)
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -229,6 +231,7 @@ TROUBLE: Final = ("500_after", "drop_after")  # a throttle would only make the d
 SHORT: Final = [point for point in DRILLED if flow_of(point) != "offboarding" and point not in FROZEN_FIRST]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(("point", "kind"), [(point, TROUBLE[index % len(TROUBLE)]) for index, point in enumerate(SHORT)])
 def test_killed_there_while_openai_is_in_trouble_too(drill: Drill, point: str, kind: str) -> None:
     prepared(drill, point)

@@ -16,6 +16,8 @@ from govern.web.discovery import Refused
 from govern.web.oidc import Provider
 from tests.web.forger import CLIENT, NONCE, Forger, Token, part
 
+pytestmark = pytest.mark.one_database  # what a token says is decided before any row is read
+
 CALLBACK = "http://govern.test/auth/callback"
 EVIL_ASKED: list[str] = []
 

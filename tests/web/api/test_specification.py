@@ -104,7 +104,7 @@ api = schemathesis.openapi.from_wsgi("/api/openapi.json", STAGE)
 
 @api.parametrize()
 @settings(
-    max_examples=6,
+    max_examples=4,
     deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
