@@ -8,7 +8,7 @@ from datetime import date
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from govern.keys.models import ENDING_STATES, OPEN_STATES, Key, KeyVersion, ObservedKey
+from govern.keys.models import ENDING_STATES, OPEN_STATES, Key, ObservedKey
 from govern.members.models import Member
 from govern.offboarding.models import Offboarding, OffboardingState
 from govern.people.models import Person, PersonState
@@ -65,11 +65,6 @@ def projects_among(session: Session, ids: Collection[str], *, after: str | None,
 def seats(session: Session, remote_ids: Sequence[str]) -> dict[str, Member]:
     """OpenAI's user id → the seat."""
     return {row.remote_id: row for row in session.scalars(sa.select(Member).where(Member.remote_id.in_(remote_ids)))}
-
-
-def versions_of(session: Session, key_id: str) -> Sequence[KeyVersion]:
-    """Every version of a key, the newest first."""
-    return session.scalars(sa.select(KeyVersion).where(KeyVersion.key_id == key_id).order_by(KeyVersion.number.desc())).all()
 
 
 def first_day_known(session: Session) -> date | None:

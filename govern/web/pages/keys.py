@@ -104,7 +104,7 @@ def show(key_id: str) -> str:
     """One key; while something about it is owed, the page looks again by itself."""
     key = _key(key_id, "keys:read")
     version = queries.newest_version(reads(), key.id)
-    versions = counts.versions_of(reads(), key.id)
+    versions = list(reversed(queries.versions_of(reads(), key.id)))
     owed = outbox.open_effects(reads(), [each.id for each in versions])
     entitled = queries.entitled_people(reads(), key.id)
     alive = key.state not in ENDED_STATES + ENDING_STATES
