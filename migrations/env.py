@@ -34,6 +34,9 @@ def run() -> None:
         context.configure(
             connection=connection, target_metadata=schema.metadata, render_as_batch=True, render_item=plain_types,
             compare_type=True, transaction_per_migration=False,
+            # Alembic takes SQLite for unable to do this and would begin anew for each migration: a second replica could then
+            # step in between two of them. Our connections begin by themselves (`BEGIN IMMEDIATE`), so all of it is one.
+            transactional_ddl=True,
         )  # fmt: skip
         with context.begin_transaction():
             context.run_migrations()
