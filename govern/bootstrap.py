@@ -1,19 +1,22 @@
 """Wiring: the only place that names adapters. `build(settings)` returns everything that a door needs.
 
-The EFFECTS table below says who carries out which effect. Only the worker is built with `outside=True`: it alone holds the
-admin key, so the web process, which the world can reach, cannot leak it.
+The EFFECTS table below says who carries out which effect, and ACTS what a yes to an approval carries out. Only the worker is
+built with `outside=True`: it alone holds the admin key, so the web process, which the world can reach, cannot leak it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 
 import httpx
 import sqlalchemy as sa
 
 from govern.access_ports import AccessSource, AuditSource
+from govern.approvals import effects as approval_effects
+from govern.approvals.service import Act
 from govern.budgets.effects import Announce, Deliver, Routes
 from govern.budgets.models import Channel
 from govern.core.crypto import SecretBox
@@ -40,6 +43,9 @@ from govern.openai.usage import OpenAIUsage
 from govern.ports import Directory, KeyIssuer, KeyScopes, Notifier, UsageSource
 from govern.settings import Settings
 
+ACTS: Final[Mapping[str, Act]] = {}
+"""What a yes carries out: the kind of the approval → the command, in the transaction of the decision."""
+
 
 @dataclass(frozen=True)
 class Outside:
@@ -64,6 +70,7 @@ class Govern:
     box: SecretBox
     unit_of_work: UnitsOfWork
     outside: Outside | None
+    acts: Mapping[str, Act] = field(default_factory=lambda: ACTS)
 
     def need_outside(self) -> Outside:
         """The adapters. Raises InvalidInput where this process was not given the admin key."""
@@ -104,6 +111,7 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
     )  # fmt: skip
     directory, issuer, usage = OpenAIDirectory(client), OpenAIKeys(client), OpenAIUsage(client)
     scopes = OpenAIScopes(client)
+    notifiers = make_notifiers(settings)
     routes = Routes(settings.web.url, settings.mail.admins, settings.webhook.url, settings.webhook.secret)
     effects: dict[str, Handler] = {
         "key.issue": key_effects.Issue(unit_of_work, issuer),
@@ -121,7 +129,10 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
         "service_account.delete": finding_effects.DeleteAccount(unit_of_work, directory, issuer),
         "admin_key.delete": finding_effects.DeleteAdminKey(unit_of_work, directory),
         "alert.announce": Announce(unit_of_work, routes),
-        "alert.deliver": Deliver(unit_of_work, make_notifiers(settings), routes),
+        "alert.deliver": Deliver(unit_of_work, notifiers, routes),
+        "approval.tell": approval_effects.Tell(
+            unit_of_work, notifiers.get(Channel.EMAIL), settings.web.url, settings.mail.admins
+        ),
     }
     return Outside(directory, issuer, usage, OpenAIAccess(client), OpenAIAuditLog(client), scopes, effects, client.close)
 

@@ -13,6 +13,7 @@ import click
 from govern import __version__
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "approvals": ("govern.cli.approvals:approvals", "List and decide what waits for an approval."),
     "audit": ("govern.cli.audit:audit", "Verify and read the audit log."),
     "budgets": ("govern.cli.budgets:budgets", "List, create and retire budgets; see alerts."),
     "db": ("govern.cli.database:db", "Bring the database to the newest schema, or check it."),

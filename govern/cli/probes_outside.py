@@ -13,7 +13,8 @@ from govern.cli.health import Finding, fail, ok, warn
 from govern.core.errors import GovernError
 from govern.openai import probe
 from govern.openai.client import make_client
-from govern.settings import Mail, Settings
+from govern.sections import Mail
+from govern.settings import Settings
 
 PATIENCE = 5.0
 """Seconds that a server has to answer."""

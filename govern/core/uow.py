@@ -35,13 +35,14 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """Who did it. `label` is for people (a name, a job's name); `ip` and `request_id` say from where."""
+    """Who did it. `label` is for people (a name, a job's name); `ip` and `request_id` say from where, `through` which token."""
 
     kind: ActorKind
     id: str
     label: str
     ip: str | None = None
     request_id: str | None = None
+    through: str | None = None
 
 
 @dataclass

@@ -42,6 +42,8 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "keys:issue": "Have a key issued.",
         "keys:reveal": "See the value of a key, once.",
         "keys:revoke": "End a key.",
+        "approvals:read": "See what waits for an approval, and how it was decided.",
+        "approvals:write": "Decide what one is asked for, and take back what one asked for.",
         "usage:read": "See usage and costs.",
         "budgets:read": "See budgets.",
         "budgets:write": "Create, change and retire budgets.",
@@ -65,20 +67,23 @@ _ALL: Final = dict.fromkeys(PERMISSIONS, Reach.ANYONE)
 _EMPLOYEE: Final = dict.fromkeys(
     (
         "self:read", "members:read", "projects:read", "keys:read", "keys:issue", "keys:reveal", "keys:revoke",
-        "usage:read", "budgets:read", "alerts:read", "tokens:read", "tokens:write",
+        "approvals:read", "approvals:write", "usage:read", "budgets:read", "alerts:read", "tokens:read", "tokens:write",
     ),
     Reach.SELF,
 )  # fmt: skip
 
 _MANAGER: Final = _EMPLOYEE | dict.fromkeys(
-    ("members:read", "projects:read", "keys:read", "keys:issue", "keys:revoke", "usage:read", "budgets:read", "alerts:read"),
+    (
+        "members:read", "projects:read", "keys:read", "keys:issue", "keys:revoke", "approvals:read", "usage:read", "budgets:read",
+        "alerts:read",
+    ),
     Reach.REPORTS,
-)
+)  # fmt: skip
 
 _AUDITOR: Final = dict.fromkeys(
     (
-        "members:read", "projects:read", "keys:read", "usage:read", "budgets:read", "alerts:read", "findings:read", "audit:read",
-        "jobs:read", "tokens:read",
+        "members:read", "projects:read", "keys:read", "approvals:read", "usage:read", "budgets:read", "alerts:read",
+        "findings:read", "audit:read", "jobs:read", "tokens:read",
     ),
     Reach.ANYONE,
 ) | {"self:read": Reach.SELF, "tokens:write": Reach.SELF}  # fmt: skip

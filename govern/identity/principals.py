@@ -50,4 +50,5 @@ class Principal:
 
     def actor(self, *, ip: str | None = None, request_id: str | None = None) -> Actor:
         """As the audit log names it; the kind and the label tell a person's token from the person."""
-        return Actor(self.kind, self.actor_id, self.label, ip, request_id)
+        through = self.id if self.kind is ActorKind.TOKEN else None
+        return Actor(self.kind, self.actor_id, self.label, ip, request_id, through)

@@ -18,6 +18,7 @@ NAMES: Final = (
     "keys.rotate",
     "keys.reconcile",
     "offboarding.seal",
+    "approvals.expire",
     "housekeeping",
 )
 """What can be asked for by hand. `govern/worker/jobs.py` says what each does and how often."""

@@ -7,6 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from govern.approvals import service as approvals
 from govern.audit import service as audit
 from govern.core import outbox
 from govern.core.errors import Conflict
@@ -62,6 +63,7 @@ def start(uow: UnitOfWork, id_or_email: str, *, reason: str) -> Offboarding:
     if person is not None:
         people.contain(uow, person)
         identity.end_everything(uow, person.id)
+        approvals.freeze_for(uow, person.id)
         why = rules.why(person.email, reason)
         for key in key_queries.find_keys(uow.session, person_id=person.id, kind=KeyKind.PERSONAL, limit=1000):
             keys.revoke_key(uow, key.id, reason=why)

@@ -17,7 +17,7 @@ from authlib.integrations.flask_client.apps import FlaskOAuth2App
 from requests import RequestException
 
 from govern.core.errors import NotAllowed, Unavailable
-from govern.settings import OIDC
+from govern.sections import OIDC
 
 log = structlog.get_logger("govern.web")
 

@@ -21,7 +21,8 @@ from govern.core.crypto import Secret, redact
 from govern.core.errors import GovernError, Unavailable
 from govern.identity.permissions import Role
 from govern.identity.rules import ProvenIdentity, SignInPolicy
-from govern.settings import OIDC, Settings
+from govern.sections import OIDC
+from govern.settings import Settings
 from govern.web.access import origin_of
 from govern.web.discovery import Client, Refused
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from govern.approvals import service as approvals
 from govern.bootstrap import Govern
 from govern.budgets import service as budgets
 from govern.core.clock import utcnow
@@ -60,6 +61,7 @@ def timetable(settings: Settings) -> tuple[Job, ...]:
         Job("keys.rotate", timedelta(minutes=5), rotate_keys),
         Job("keys.reconcile", timedelta(hours=1), reconcile_keys, after="directory.sync"),
         Job("offboarding.seal", timedelta(hours=1), seal_removals, after="usage.sync"),
+        Job("approvals.expire", timedelta(minutes=5), expire_approvals),
         Job("housekeeping", timedelta(hours=6), housekeeping.run),
     )
 
@@ -150,6 +152,12 @@ def seal_removals(govern: Govern, _progress: Progress) -> Report:
     """Seal removals whose keys OpenAI reports no use of any more; tell of those that were used."""
     with govern.unit_of_work(Actor(ActorKind.JOB, "offboarding.seal", "offboarding.seal")) as uow:
         return offboarding.seal_due(uow, after=timedelta(hours=govern.settings.removal.seal_hours))
+
+
+def expire_approvals(govern: Govern, _progress: Progress) -> Report:
+    """End what waited for an approval for too long."""
+    with govern.unit_of_work(Actor(ActorKind.JOB, "approvals.expire", "approvals.expire")) as uow:
+        return approvals.expire_due(uow)
 
 
 def reconcile_keys(govern: Govern, _progress: Progress) -> Report:

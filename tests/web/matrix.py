@@ -13,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from govern.approvals import service as approvals
 from govern.budgets import service as budgets
 from govern.core.crypto import Secret
 from govern.identity import tokens
@@ -99,10 +100,15 @@ def things_of_eve(door: Door) -> dict[str, str]:
         budget = budgets.create_budget(uow, scope="person", scope_id=person.id, **limit)
         invite = members.invite(uow, "new@acme.example", "reader", [])
         run = jobs.request_run(uow, "usage.sync")
+    with door.govern.unit_of_work(eve.actor()) as uow:
+        asked = {"summary": "A key", "facts": {}, "reason": "for work", "lifetime": timedelta(days=7), "for_person_id": person.id}
+        approval = approvals.ask(uow, "key.issue", ("people", person.id), **asked)
+    with door.govern.unit_of_work(CLI) as uow:
         token, _ = tokens.create_token(
             uow, eve, name="eve's", permissions=["self:read"], lifetime=timedelta(days=1), person_id=person.id
         )
     return {
         "key_id": key.id, "member": person.email, "invite_id": invite.id, "budget_id": budget.id, "run_id": run.id,
-        "name": "usage.sync", "job": "usage.sync", "token_id": token.id, "project_id": key.project_id, "filename": "auth.css",
+        "name": "usage.sync", "job": "usage.sync", "token_id": token.id, "approval_id": approval.id,
+        "project_id": key.project_id, "filename": "auth.css",
     }  # fmt: skip

@@ -8,6 +8,7 @@ from flask import Flask
 
 from govern.web.api import (
     alerts,
+    approvals,
     audit_events,
     budgets,
     costs,
@@ -52,6 +53,7 @@ _SLICES: Final = (
     offboardings,
     evidence,
     findings,
+    approvals,
 )
 
 ABOUT: Final = """Everything that the dashboard does, for programs.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 
+from govern.approvals import queries as approvals
+from govern.approvals.models import Approval
 from govern.core.clock import utcnow
 from govern.core.errors import NotAllowed, NotFound
 from govern.identity import queries as identity
@@ -79,3 +82,32 @@ def check_project(permission: str, project: Project) -> None:
     within = projects_within(permission)
     if within is not None and project.id not in within:
         raise NotFound(f"There is no project {project.id!r} that you can see.")
+
+
+def approval(permission: str, approval_id: str) -> Approval:
+    """The approval. Raises NotFound unless it concerns somebody within reach, or the asker is named to decide it."""
+    row = approvals.get(reads(), approval_id)
+    within = people_within(permission)
+    if within is None or {row.requested_person_id, row.for_person_id} & set(within):
+        return row
+    me = current_principal().person_id
+    if row.requested_by != current_principal().actor_id and me not in {each.id for each in approvals.approvers(reads(), row.id)}:
+        raise NotFound(f"There is no approval {approval_id!r}.")
+    return row
+
+
+def approvals_waiting(now: datetime) -> list[Approval]:
+    """What the asker may decide now, the oldest first."""
+    principal = current_principal()
+    if principal.person_id is None or not principal.may("approvals:write"):
+        return []
+    held = approvals.held_by(reads(), principal.person_id)
+    return approvals.waiting_for(reads(), principal.person_id, held, now)
+
+
+def decider() -> str:
+    """The person who decides. Raises NotAllowed for a program that acts for nobody."""
+    person_id = current_principal().person_id
+    if person_id is None:
+        raise NotAllowed("A person decides this; a token that acts for nobody cannot.")
+    return person_id

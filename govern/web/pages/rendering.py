@@ -168,6 +168,7 @@ _MENU: tuple[tuple[str, tuple[tuple[str, str, str, str, Reach], ...]], ...] = (
         "Yours",
         (
             ("My page", "user-circle", "me_page.index", "self:read", Reach.SELF),
+            ("Approvals", "circle-check", "approvals_page.index", "approvals:read", Reach.SELF),
             ("API tokens", "api", "tokens_page.index", "tokens:read", Reach.SELF),
         ),
     ),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from govern.approvals.models import ApprovalState
 from govern.budgets.models import DeliveryState
 from govern.findings.models import FindingState, Severity
 from govern.jobs.models import RunState
@@ -102,6 +103,14 @@ _SEVERITIES: Final[Mapping[StrEnum, Word]] = {
     Severity.MEDIUM: Word("medium", "warning", "Look this week."),
     Severity.LOW: Word("low", "quiet", "Look when there is time."),
 }
+_APPROVALS: Final[Mapping[StrEnum, Word]] = {
+    ApprovalState.PENDING: Word("waiting", "info", "Somebody else has to say yes or no."),
+    ApprovalState.APPROVED: Word("approved", "success", "It was carried out in the moment of the approval."),
+    ApprovalState.DENIED: Word("denied", "danger", "It was not carried out."),
+    ApprovalState.WITHDRAWN: Word("taken back", "quiet", "Whoever asked for it wants it no more."),
+    ApprovalState.EXPIRED: Word("expired", "quiet", "Nobody decided in time. It can be asked for anew."),
+    ApprovalState.FROZEN: Word("frozen", "warning", "Whoever asked, or whom it is for, is being removed."),
+}
 _ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
     KeyState: _KEYS,
     FreezeState: _FREEZES,
@@ -113,6 +122,7 @@ _ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
     Severity: _SEVERITIES,
     RunState: _RUNS,
     DeliveryState: _DELIVERIES,
+    ApprovalState: _APPROVALS,
 }
 
 JOBS: Final[Mapping[str, str]] = {
@@ -127,6 +137,7 @@ JOBS: Final[Mapping[str, str]] = {
     "keys.expire": "Ends keys that expired, and keys whose value nobody opened in time.",
     "reveals.shred": "Destroys sealed values whose time to be shown again is over.",
     "keys.reconcile": "Compares the keys that we issued with what OpenAI lists.",
+    "approvals.expire": "Ends what waited for an approval for too long.",
     "housekeeping": "Tidies old runs and sessions away.",
 }
 """What each job does, for people."""
@@ -164,6 +175,9 @@ DEEDS: Final[Mapping[str, str]] = {
     "finding.accepted": "accepted a finding",
     "finding.fix_requested": "fixed a finding",
     "finding.adopted": "took a key under management",
+    "approval.asked": "asked for an approval",
+    "approval.approved": "approved",
+    "approval.denied": "denied",
     "job.requested": "asked for a job",
     "session.refused": "somebody was refused at sign-in",
 }

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 
 from werkzeug.test import TestResponse
 
+from govern.approvals import service as approvals
 from govern.budgets import service as budgets
+from govern.core.uow import Actor, ActorKind
 from govern.findings import queries as findings
 from govern.identity import queries as identity
 from govern.keys import queries as key_queries
@@ -66,6 +69,9 @@ TABLE = {
     "/tokens": (SEEN, SEEN, SEEN, SEEN),
     "/tokens/new": (SEEN, SEEN, SEEN, SEEN),
     "/tokens/{token}/revoke": (SEEN, HIDDEN, HIDDEN, SEEN),
+    "/approvals": (SEEN, SEEN, SEEN, SEEN),
+    "/approvals?state=pending": (SEEN, SEEN, SEEN, SEEN),
+    "/approvals/{approval}": (SEEN, SEEN, SEEN, SEEN),
     "/me": (SEEN, SEEN, SEEN, SEEN),
 }
 ROLES = ("admin", "manager", "auditor", "employee")
@@ -92,6 +98,9 @@ def add_things(door: Door) -> Things:
     with world.govern.unit_of_work(CLI) as uow:
         budget = budgets.create_budget(uow, name="Eve", scope="person", scope_id=eve.id, monthly_usd=Decimal(10))
         whole = budgets.create_budget(uow, name="All", scope="organization", monthly_usd=Decimal(100))
+    with world.govern.unit_of_work(Actor(ActorKind.PERSON, eve.id, eve.name)) as uow:
+        asked = {"summary": "A key", "facts": {"days": 90}, "reason": "for work", "lifetime": timedelta(days=7)}
+        approval = approvals.ask(uow, "key.issue", ("people", eve.id), for_person_id=eve.id, **asked)
     door.token("employee")
     with world.govern.unit_of_work.reading() as session:
         token = identity.find_tokens(session, person_ids=[eve.id])[0]
@@ -101,7 +110,7 @@ def add_things(door: Door) -> Things:
         finding = findings.find(session, type_="unmanaged_key")[0]
     return Things(
         {
-            "finding": finding.id,
+            "finding": finding.id, "approval": approval.id,
             "eve": EVE, "other": OLA, "invite": invite.id, "removal": removal.id, "project": key.project_id, "key": key.id,
             "budget": budget.id, "whole": whole.id, "token": token.id,
             "observed": observed.id,
@@ -178,7 +187,7 @@ def test_the_menu_shows_what_one_may_open(readers: dict[str, Reader]) -> None:
     def menu(role: str, page: str) -> list[str]:
         return re.findall(r'<a class="side-link"[^>]*>.*?<span>([^<]*)</span>', readers[role].get(page).text)
 
-    assert menu("employee", "/me") == ["My page", "API tokens"]
+    assert menu("employee", "/me") == ["My page", "Approvals", "API tokens"]
     assert menu("manager", "/") == [
         "Overview",
         "Members",
@@ -188,6 +197,7 @@ def test_the_menu_shows_what_one_may_open(readers: dict[str, Reader]) -> None:
         "Budgets",
         "Alerts",
         "My page",
+        "Approvals",
         "API tokens",
     ]
     assert "Audit" in menu("auditor", "/")
