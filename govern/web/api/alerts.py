@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from govern.budgets import queries, service
 from govern.budgets.models import Alert, Budget, Channel, Delivery, DeliveryState, Note
 from govern.core.errors import NotFound
+from govern.web import scope
 from govern.web.access import reads, requires
-from govern.web.api import paging, scope
+from govern.web.api import paging
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.budgets import visible_scopes

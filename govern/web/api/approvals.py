@@ -13,8 +13,9 @@ from govern.approvals import queries, service
 from govern.approvals.models import Approval, ApprovalState
 from govern.core.clock import utcnow
 from govern.core.uow import UnitOfWork
+from govern.web import scope
 from govern.web.access import current_principal, govern, reads, requires
-from govern.web.api import paging, scope
+from govern.web.api import paging
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import PageQuery, Schema, Text, instant, maybe_instant, maybe_text, page_of, with_more

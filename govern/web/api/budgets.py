@@ -17,8 +17,9 @@ from govern.core.errors import InvalidInput, NotFound
 from govern.core.uow import UnitOfWork
 from govern.people import queries as people
 from govern.projects import queries as projects
+from govern.web import scope
 from govern.web.access import current_actor, govern, reads, release_reads, requires
-from govern.web.api import paging, scope
+from govern.web.api import paging
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import (

@@ -8,8 +8,9 @@ import marshmallow as ma
 from flask.views import MethodView
 
 from govern.usage import queries
+from govern.web import scope
 from govern.web.access import reads, requires
-from govern.web.api import scope, spend
+from govern.web.api import spend
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import Usd, page_of
 

@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from govern.core.clock import utcnow
 from govern.identity import devices, queries
 from govern.identity.models import Device
+from govern.web import scope
 from govern.web.access import reads, requires
-from govern.web.api import paging, scope
+from govern.web.api import paging
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import PageQuery, Schema, instant, maybe_instant, maybe_text, page_of

@@ -16,8 +16,9 @@ from govern.findings import queries, service
 from govern.findings.models import Finding, FindingState, Severity
 from govern.findings.types import FIXES, TYPES
 from govern.people import queries as people
+from govern.web import scope
 from govern.web.access import govern, reads, requires
-from govern.web.api import paging, scope
+from govern.web.api import paging
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import Id, PageQuery, Schema, Text, Usd, Who, instant, maybe_instant, maybe_text, page_of, with_more

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from govern.core.errors import Rejected
 from govern.keys import freezing, queries
 from govern.keys.models import Freeze, FreezeState, ScopesSource
+from govern.web import scope
 from govern.web.access import govern, reads, requires
-from govern.web.api import scope
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import Schema, Text, instant, maybe_instant, maybe_text

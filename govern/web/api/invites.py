@@ -14,8 +14,9 @@ from govern.core.errors import Rejected
 from govern.members import queries, service
 from govern.members.models import Invite, InviteState
 from govern.projects.models import Project
+from govern.web import scope
 from govern.web.access import reads, requires
-from govern.web.api import paging, scope
+from govern.web.api import paging
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import Id, PageQuery, Schema, Text, instant, maybe_instant, maybe_text, page_of, with_more

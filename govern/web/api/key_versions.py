@@ -15,8 +15,8 @@ from govern.core.uow import UnitOfWork
 from govern.keys import queries, rotation, sharing
 from govern.keys.models import KeyState
 from govern.people import queries as people
+from govern.web import scope
 from govern.web.access import govern, reads, requires
-from govern.web.api import scope
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import Id, Schema, Text, Who, instant, maybe_instant, maybe_text

@@ -17,8 +17,9 @@ from govern.keys import queries, reveals, service
 from govern.keys.models import ENDED_STATES, Key, KeyKind, KeyState
 from govern.people import queries as people
 from govern.projects import queries as projects
+from govern.web import scope
 from govern.web.access import govern, reads, requires
-from govern.web.api import paging, scope
+from govern.web.api import paging
 from govern.web.api.acting import HEADER, Answer, carry_out, carry_out_secretly
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import Id, PageQuery, Schema, Text, Who, instant, maybe_instant, maybe_text, page_of, with_more

@@ -13,8 +13,9 @@ from govern.core.crypto import Secret
 from govern.core.uow import UnitOfWork
 from govern.keys import leaks, queries
 from govern.keys.models import LeakRemedy, LeakReport, LeakState
+from govern.web import scope
 from govern.web.access import reads, requires
-from govern.web.api import paging, scope
+from govern.web.api import paging
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.freezes import generation

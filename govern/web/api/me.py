@@ -9,8 +9,8 @@ from flask.views import MethodView
 
 from govern.core.errors import NotAllowed
 from govern.projects import queries as projects
+from govern.web import scope
 from govern.web.access import current_principal, reads, requires
-from govern.web.api import scope
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import Schema, maybe_instant, maybe_text
 

@@ -17,8 +17,9 @@ from govern.offboarding import queries as removals
 from govern.offboarding import service as offboarding
 from govern.offboarding.preview import facts, preview
 from govern.projects import queries as projects
+from govern.web import scope
 from govern.web.access import reads, requires
-from govern.web.api import paging, scope
+from govern.web.api import paging
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.offboardings import OffboardingOut, RemovalPreviewOut, shown

@@ -15,8 +15,9 @@ from govern.core.uow import UnitOfWork
 from govern.keys import freezing, queries
 from govern.keys.models import FreezeState, ObservedKey
 from govern.projects import queries as projects
+from govern.web import scope
 from govern.web.access import reads, requires
-from govern.web.api import paging, scope
+from govern.web.api import paging
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.freezes import FreezeIn, FreezesOut, ThawIn, freezes_answer, generation

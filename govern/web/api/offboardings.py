@@ -11,8 +11,9 @@ from flask.views import MethodView
 from govern.evidence import queries as evidence
 from govern.offboarding import queries
 from govern.offboarding.models import Offboarding, OffboardingState, Stage
+from govern.web import scope
 from govern.web.access import reads, requires
-from govern.web.api import paging, scope
+from govern.web.api import paging
 from govern.web.api.acting import Answer
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import PageQuery, Schema, Usd, instant, maybe_instant, maybe_text, page_of

@@ -11,8 +11,9 @@ from flask.views import MethodView
 from govern.members.models import Member
 from govern.projects import queries
 from govern.projects.models import Project, ProjectMember
+from govern.web import scope
 from govern.web.access import reads, requires
-from govern.web.api import paging, scope
+from govern.web.api import paging
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import PageQuery, Schema, instant, maybe_instant, maybe_text, page_of, with_more
 

@@ -14,8 +14,9 @@ from govern.people import queries as people
 from govern.usage import queries
 from govern.usage.names import By
 from govern.usage.queries import Line, Only, View
+from govern.web import scope
 from govern.web.access import reads
-from govern.web.api import paging, scope
+from govern.web.api import paging
 from govern.web.api.shapes import Id, PageQuery, Schema, Text, Usd, Who, maybe_instant, maybe_text
 
 LONGEST: Final = timedelta(days=732)

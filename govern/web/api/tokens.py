@@ -18,8 +18,9 @@ from govern.identity.models import ApiToken
 from govern.identity.permissions import PERMISSIONS, Role, grants_of
 from govern.identity.principals import Principal
 from govern.people import queries as people
+from govern.web import scope
 from govern.web.access import current_principal, reads, requires
-from govern.web.api import paging, scope
+from govern.web.api import paging
 from govern.web.api.acting import Answer, carry_out, carry_out_secretly
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import PageQuery, Schema, Text, Who, instant, maybe_instant, maybe_text, page_of

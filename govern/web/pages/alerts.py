@@ -6,8 +6,8 @@ from flask import Blueprint, render_template, url_for
 from werkzeug.wrappers import Response
 
 from govern.budgets import queries, service
+from govern.web import scope
 from govern.web.access import reads, requires
-from govern.web.api import scope
 from govern.web.pages import budgets, forms
 from govern.web.pages.acting import act
 from govern.web.pages.going import see

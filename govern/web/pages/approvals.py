@@ -9,8 +9,8 @@ from govern.approvals import queries, rules, service
 from govern.approvals.models import Approval, ApprovalState
 from govern.core.clock import utcnow
 from govern.core.errors import NotAllowed, NotFound
+from govern.web import scope
 from govern.web.access import current_principal, govern, reads, requires
-from govern.web.api import scope
 from govern.web.pages import counts, forms, words
 from govern.web.pages.acting import act
 from govern.web.pages.forms import Form

@@ -8,8 +8,8 @@ from flask import Blueprint, render_template, request, url_for
 
 from govern.audit import queries, service
 from govern.audit.models import AuditEvent
+from govern.web import scope
 from govern.web.access import govern, reads, requires
-from govern.web.api import scope
 from govern.web.pages import forms
 
 blueprint = Blueprint("audit_events_page", __name__, url_prefix="/audit-events")

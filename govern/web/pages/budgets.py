@@ -16,8 +16,8 @@ from govern.core.errors import InvalidInput, NotFound
 from govern.people import queries as people
 from govern.people import service as people_service
 from govern.projects import queries as projects
+from govern.web import scope
 from govern.web.access import govern, reads, requires
-from govern.web.api import scope
 from govern.web.pages import forms
 from govern.web.pages.acting import act
 from govern.web.pages.forms import Form

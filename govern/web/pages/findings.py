@@ -13,8 +13,8 @@ from govern.findings.models import FindingState, Severity
 from govern.findings.types import TYPES
 from govern.people import queries as people
 from govern.projects import queries as projects
+from govern.web import scope
 from govern.web.access import current_actor, govern, reads, release_reads, requires
-from govern.web.api import scope
 from govern.web.pages import forms, words
 from govern.web.pages.acting import act
 from govern.web.pages.forms import Form

@@ -13,8 +13,8 @@ from govern.core.uow import UnitOfWork
 from govern.keys import freezing, queries
 from govern.keys.models import Freeze, FreezeState, KeyVersion, ObservedKey
 from govern.projects import queries as projects
+from govern.web import scope
 from govern.web.access import current_principal, govern, reads, requires
-from govern.web.api import scope
 from govern.web.pages import forms
 from govern.web.pages.acting import act, wait_until
 from govern.web.pages.forms import Form

@@ -11,8 +11,8 @@ from govern.core import outbox
 from govern.members import queries, rules, service
 from govern.members.models import InviteState
 from govern.projects import queries as projects
+from govern.web import scope
 from govern.web.access import reads, requires
-from govern.web.api import scope
 from govern.web.pages import forms, words
 from govern.web.pages.acting import act, wait_until
 from govern.web.pages.forms import Form

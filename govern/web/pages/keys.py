@@ -17,9 +17,8 @@ from govern.keys.models import ENDED_STATES, ENDING_STATES, OPEN_STATES, FreezeS
 from govern.people import queries as people
 from govern.people import service as people_service
 from govern.projects import queries as projects
-from govern.web import fresh
+from govern.web import fresh, scope
 from govern.web.access import current_actor, current_principal, govern, reads, requires
-from govern.web.api import scope
 from govern.web.fresh import fresh_sign_in
 from govern.web.pages import counts, forms, words
 from govern.web.pages.acting import act, wait_until

@@ -11,8 +11,8 @@ from govern.core.crypto import Secret
 from govern.core.errors import InvalidInput
 from govern.keys import leaks, queries
 from govern.keys.models import LeakRemedy, LeakState
+from govern.web import scope
 from govern.web.access import govern, reads, requires
-from govern.web.api import scope
 from govern.web.pages import forms
 from govern.web.pages.acting import act, wait_until
 from govern.web.pages.forms import Form

@@ -19,8 +19,8 @@ from govern.offboarding.models import OffboardingState
 from govern.offboarding.queries import Subject
 from govern.offboarding.rules import STEPS
 from govern.projects import queries as projects
+from govern.web import scope
 from govern.web.access import reads, requires
-from govern.web.api import scope
 from govern.web.pages import counts, forms
 from govern.web.pages.acting import act, wait_until
 from govern.web.pages.forms import Form

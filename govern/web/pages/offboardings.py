@@ -7,8 +7,8 @@ from flask import Blueprint, Response, render_template, request
 from govern.core import outbox
 from govern.keys import queries as keys
 from govern.offboarding import queries
+from govern.web import scope
 from govern.web.access import reads, requires
-from govern.web.api import scope
 from govern.web.api.offboardings import evidence_file
 from govern.web.pages import counts, forms
 

@@ -21,8 +21,8 @@ from govern.members.models import InviteState
 from govern.usage import queries as usage
 from govern.usage.names import By
 from govern.usage.queries import Figure, Only
+from govern.web import scope
 from govern.web.access import current_principal, govern, reads, requires
-from govern.web.api import scope
 from govern.web.pages import alerts, budgets, counts, ranges, spend, words
 from govern.web.pages.audit_events import subject_address
 from govern.web.pages.ranges import DAY, Range

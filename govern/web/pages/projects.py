@@ -6,8 +6,8 @@ from flask import Blueprint, render_template
 
 from govern.keys import queries as keys
 from govern.projects import queries
+from govern.web import scope
 from govern.web.access import reads, requires
-from govern.web.api import scope
 from govern.web.pages import counts, forms
 
 blueprint = Blueprint("projects_page", __name__, url_prefix="/projects")

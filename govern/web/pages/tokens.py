@@ -12,8 +12,8 @@ from govern.core.uow import UnitOfWork
 from govern.identity import queries, tokens
 from govern.identity.models import ApiToken
 from govern.identity.permissions import PERMISSIONS, Reach
+from govern.web import scope
 from govern.web.access import current_principal, reads, requires
-from govern.web.api import scope
 from govern.web.pages import counts, forms
 from govern.web.pages.acting import act
 from govern.web.pages.forms import Form

@@ -11,8 +11,8 @@ from govern.projects import queries as projects
 from govern.usage import queries
 from govern.usage.names import By
 from govern.usage.queries import Line, Only, View
+from govern.web import scope
 from govern.web.access import reads, requires
-from govern.web.api import scope
 from govern.web.pages import forms, ranges, spend
 
 blueprint = Blueprint("usage_page", __name__, url_prefix="/usage")
