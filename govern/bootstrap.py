@@ -114,7 +114,7 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
     notifiers = make_notifiers(settings)
     routes = Routes(settings.web.url, settings.mail.admins, settings.webhook.url, settings.webhook.secret)
     effects: dict[str, Handler] = {
-        "key.issue": key_effects.Issue(unit_of_work, issuer),
+        "key.issue": key_effects.Issue(unit_of_work, issuer, scopes),
         "key.revoke": key_effects.Revoke(unit_of_work, issuer, directory),
         "key.freeze": freeze_effects.FreezeKey(unit_of_work, scopes),
         "key.thaw": freeze_effects.ThawKey(unit_of_work, scopes),

@@ -241,13 +241,16 @@ def read_scopes(stored: object) -> Scopes | None:
 class KeyScopes(Protocol):
     """Narrows a native key and widens it again. Only the newer generation of the API can (2026-11)."""
 
-    def recorded(self, key_id: str) -> Scopes | None:
-        """The key's scopes by the newest event about them in OpenAI's own audit log; None if it tells of none."""
+    def recorded(self, key_id: str, *, changes_only: bool = False) -> Scopes | None:
+        """The key's scopes by the newest event about them in OpenAI's own audit log; None if it tells of none.
+
+        `changes_only` leaves the key's creation out.
+        """
         ...
 
     def put(self, project_id: str, key_id: str, scopes: Scopes) -> None:
-        """Replace the scopes; the same again is the same. Raises Missing for a key that is gone, Rejected where the
-        organization's API cannot, ValueError for an empty tuple."""
+        """Replace the scopes; the same again is the same. Raises Missing for a key that is gone, Rejected (with the fact
+        `cannot_narrow`) where the organization's API cannot, ValueError for an empty tuple."""
         ...
 
 

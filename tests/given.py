@@ -34,6 +34,7 @@ from govern.offboarding import service as offboarding
 from govern.offboarding.models import Offboarding
 from govern.people import queries as people
 from govern.people.models import Person
+from govern.ports import ALL_SCOPES, Scopes
 from govern.projects import queries as projects
 from govern.projects.models import Project
 from govern.worker.runner import drain
@@ -99,15 +100,19 @@ class World:
         with self.govern.unit_of_work.reading() as session:
             return list(session.scalars(sa.select(Effect).where(Effect.state == EffectState.DEAD)))
 
-    def requested_key(self, email: str = EVE, *, name: str = "laptop", days: int = 30, project: str | None = None) -> Key:
+    def requested_key(
+        self, email: str = EVE, *, name: str = "laptop", days: int = 30, project: str | None = None, scopes: Scopes = ALL_SCOPES
+    ) -> Key:
         """A key that was asked for and not yet issued."""
         person, place = self.person(email), self.project(project)
         with self.govern.unit_of_work(ADMIN) as uow:
-            return keys.request_key(uow, person.id, place.id, name=name, lifetime=timedelta(days=days), most_per_person=5)
+            return keys.request_key(
+                uow, person.id, place.id, name=name, lifetime=timedelta(days=days), most_per_person=5, scopes=scopes
+            )
 
-    def key(self, email: str = EVE, *, name: str = "laptop", project: str | None = None) -> Key:
+    def key(self, email: str = EVE, *, name: str = "laptop", project: str | None = None, scopes: Scopes = ALL_SCOPES) -> Key:
         """A live key."""
-        key = self.requested_key(email, name=name, project=project)
+        key = self.requested_key(email, name=name, project=project, scopes=scopes)
         self.drain()
         return self.reload(key)
 

@@ -15,9 +15,10 @@ from govern.cli.projects import project_id_of
 from govern.cli.waiting import carried_out
 from govern.core.crypto import Secret
 from govern.core.errors import Conflict, Rejected
-from govern.keys import freezing, leaks, queries, reveals, rotation, service, sharing
+from govern.keys import freezing, leaks, queries, reveals, rotation, rules, service, sharing
 from govern.keys.models import ENDED_STATES, Freeze, FreezeState, Key, KeyState, LeakRemedy, LeakState
 from govern.people import queries as people
+from govern.ports import ALL_SCOPES
 from govern.projects import queries as projects
 
 
@@ -55,8 +56,9 @@ def list_keys(person: str | None, project: str | None, state: str | None, limit:
 @click.argument("project")
 @click.option("--name", required=True, help="What the key is for.")
 @click.option("--days", type=click.IntRange(1, 365), help="How long it lives (keys.expires_in_days).")
+@click.option("--scope", "scopes", multiple=True, metavar="PERMISSION", help="What it may do; everything without it.")
 @host.as_json
-def issue(person: str, project: str, name: str, days: int | None, as_json: bool) -> None:
+def issue(person: str, project: str, *, name: str, days: int | None, scopes: tuple[str, ...], as_json: bool) -> None:
     """Issue a key for a person in PROJECT (id or name). They open its value once, in the dashboard."""
     with host.opened() as govern:
         limits = govern.settings.keys
@@ -65,6 +67,7 @@ def issue(person: str, project: str, name: str, days: int | None, as_json: bool)
             key = service.request_key(
                 uow, holder.id, project_id_of(uow.session, project), name=name,
                 lifetime=timedelta(days=days or limits.expires_in_days), most_per_person=limits.most_per_person,
+                scopes=rules.read_wish(scopes or [ALL_SCOPES]), generation=govern.settings.openai.generation,
             )  # fmt: skip
         done = carried_out(govern, lambda session: queries.get(session, key.id).state is not KeyState.REQUESTED)
         row = _row(govern, key.id)
@@ -219,7 +222,8 @@ def _rows(session: Session, listed: Sequence[Key]) -> list[dict[str, object]]:
         {
             "id": key.id, "name": key.name, "person_id": key.person_id, "person": holders.get(key.person_id),
             "project_id": key.project_id, "project": places.get(key.project_id), "state": key.state,
-            "redacted": versions[key.id].redacted, "expires_at": versions[key.id].expires_at,
+            "redacted": versions[key.id].redacted, "scopes": rules.scopes_of(versions[key.id]),
+            "expires_at": versions[key.id].expires_at,
             "revealed_at": versions[key.id].revealed_at, "problem": key.problem,
         }
         for key in listed

@@ -17,10 +17,13 @@ from govern.core.crashpoints import crashpoint
 from govern.core.errors import Missing, Rejected
 from govern.core.outbox import Claim, ClaimLost, Later, wait_longer
 from govern.core.uow import UnitsOfWork
-from govern.keys import service
+from govern.keys import rules, service
 from govern.keys.models import ENDED_STATES, Key, KeyState, KeyVersion
-from govern.ports import Directory, KeyIssuer
+from govern.ports import ALL_SCOPES, Directory, IssuedCredential, KeyIssuer, KeyScopes, Scopes
 from govern.projects.models import Project
+
+LOOKS = 3
+"""How often a key is made anew that OpenAI does not know a moment later, before it counts as refused."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class _Native:
     lifetime_seconds: int
     service_account_id: str | None
     key_id: str | None
+    scopes: Scopes
 
 
 def _native(session: Session, version_id: str) -> _Native:
@@ -45,16 +49,21 @@ def _native(session: Session, version_id: str) -> _Native:
     ).one()
     return _Native(
         version.id, project.remote_id, version.remote_name, version.state, version.lifetime_seconds,
-        version.service_account_remote_id, version.remote_id,
+        version.service_account_remote_id, version.remote_id, rules.scopes_of(version),
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Issue:
-    """`key.issue`: sweep, create, record; subject is the version."""
+    """`key.issue`: sweep, create, narrow, record; subject is the version.
+
+    A service account's first key may do everything. It is narrowed before it is recorded, so that its value is nowhere to be
+    had while it can do more than was asked for; a worker that dies in between leaves an account that is swept by its name.
+    """
 
     unit_of_work: UnitsOfWork
     issuer: KeyIssuer
+    scopes: KeyScopes
 
     def __call__(self, claim: Claim) -> Later | None:
         with self.unit_of_work.reading() as session:
@@ -76,6 +85,12 @@ class Issue:
                 service.record_refused(uow, native.version_id, refusal.sentence)
             return None
         crashpoint("key.issue.created")
+        if native.scopes != ALL_SCOPES:
+            try:
+                self.scopes.put(native.project_id, credential.key_id, native.scopes)
+            except (Rejected, Missing) as refusal:
+                return self._take_back(claim, native, credential, refusal)
+            crashpoint("key.issue.narrowed")
         try:
             with self.unit_of_work(claim.actor) as uow:
                 outbox.settle(uow, claim)
@@ -87,6 +102,19 @@ class Issue:
             with self.unit_of_work(claim.actor) as uow:
                 outbox.settle(uow, claim)  # raises again for a lost claim: the newer attempt settles its own
         crashpoint("key.issue.recorded")
+        return None
+
+    def _take_back(
+        self, claim: Claim, native: _Native, credential: IssuedCredential, refusal: Rejected | Missing
+    ) -> Later | None:
+        """OpenAI will not narrow it: rather no key than one that may do more than was asked for."""
+        self.issuer.delete(native.project_id, credential.service_account_id)
+        if isinstance(refusal, Missing) and claim.attempt < LOOKS:
+            return wait_longer(claim, "OpenAI does not know the new key yet.")
+        with self.unit_of_work(claim.actor) as uow:
+            outbox.settle(uow, claim)
+            sentence = rules.CANNOT_NARROW if refusal.facts.get("cannot_narrow") else refusal.sentence
+            service.record_refused(uow, native.version_id, sentence)
         return None
 
 

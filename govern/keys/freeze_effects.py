@@ -28,6 +28,7 @@ class _Wanted:
     state: FreezeState
     project_id: str
     key_id: str
+    is_ours: bool
     is_noted: bool
     restore: Scopes | None
 
@@ -37,7 +38,9 @@ def _wanted(unit_of_work: UnitsOfWork, freeze_id: str) -> _Wanted:
         row = session.get_one(Freeze, freeze_id)
         project = session.get_one(Project, row.project_id)
         noted = row.original_source is not None
-        return _Wanted(row.id, row.state, project.remote_id, row.remote_id, noted, read_scopes(row.restore))
+        return _Wanted(
+            row.id, row.state, project.remote_id, row.remote_id, row.version_id is not None, noted, read_scopes(row.restore)
+        )
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,9 @@ class FreezeKey:
             return None
         try:
             if not wanted.is_noted:
-                found = self.scopes.recorded(wanted.key_id)
+                # The log's word on a creation is that of the first key of an account: everything. We narrow ours right after,
+                # and the log may not show that yet, so for ours only a change counts, else our own record.
+                found = self.scopes.recorded(wanted.key_id, changes_only=wanted.is_ours)
                 with self.unit_of_work(claim.actor) as uow:
                     outbox.extend(uow, claim)
                     freezing.record_original(uow, wanted.freeze_id, found)
@@ -121,7 +126,8 @@ def _gone(unit_of_work: UnitsOfWork, claim: Claim) -> None:
 def _refused(unit_of_work: UnitsOfWork, claim: Claim, refusal: Rejected) -> None:
     with unit_of_work(claim.actor) as uow:
         outbox.settle(uow, claim)
-        freezing.record_refused(uow, claim.subject_id, refusal.sentence)
+        sentence = freezing.CANNOT_FREEZE if refusal.facts.get("cannot_narrow") else refusal.sentence
+        freezing.record_refused(uow, claim.subject_id, sentence)
 
 
 def _say_again(unit_of_work: UnitsOfWork, claim: Claim) -> None:

@@ -11,12 +11,16 @@ from govern.audit import service as audit
 from govern.core import outbox
 from govern.core.errors import Conflict, InvalidInput, NotFound
 from govern.core.uow import UnitOfWork
-from govern.keys import queries
+from govern.keys import queries, rules
 from govern.keys.models import Freeze, FreezeState, Key, KeyVersion, ObservedKey, ScopesSource
-from govern.ports import ALL_SCOPES, Scopes, read_scopes, stored_scopes
+from govern.ports import Scopes, read_scopes, stored_scopes
 
 FROZEN_SCOPES: Final[Scopes] = ("api.model.read",)
 """What a frozen key may still do: ask for the list of models. There is no word for "nothing"; this costs nothing."""
+
+CANNOT_FREEZE: Final = (
+    "This organization's API (generation 2026-08) cannot narrow a key, so it cannot be frozen. Revoke it or rotate it instead."
+)
 
 
 def freeze_key(uow: UnitOfWork, key_id: str, *, reason: str, generation: str) -> Key:
@@ -50,10 +54,7 @@ def freeze_observed(uow: UnitOfWork, observed_id: str, *, reason: str, generatio
 
 def _begin(uow: UnitOfWork, remote_id: str, project_id: str, version_id: str | None, *, reason: str, generation: str) -> Freeze:
     if generation == "2026-08":
-        raise Conflict(
-            "This organization's API (generation 2026-08) cannot narrow a key, so it cannot be frozen. "
-            "Revoke it or rotate it instead."
-        )
+        raise Conflict(CANNOT_FREEZE)
     lasting = queries.open_freeze(uow.session, remote_id)
     if lasting is not None:
         if lasting.state is FreezeState.THAWING:
@@ -116,17 +117,10 @@ def _wanted(original: Scopes | None, restore: Sequence[str] | None) -> Scopes:
             "Nobody knows what this key was allowed before it was frozen. Name the permissions that it shall have, or “all”.",
             {"restore": "Name permissions such as api.responses.write, or the one word all."},
         )
-    if chosen == (ALL_SCOPES,):
-        return ALL_SCOPES
-    if ALL_SCOPES in chosen or not all(_is_scope(scope) for scope in chosen):
-        raise InvalidInput(
-            "Permissions are names such as api.responses.write; “all” stands alone.", {"restore": "Names, or the one word all."}
-        )
-    return chosen
-
-
-def _is_scope(word: str) -> bool:
-    return 3 <= len(word) <= 100 and "." in word and word.isascii() and word.replace(".", "").replace("_", "").isalnum()
+    try:
+        return rules.read_wish(chosen)
+    except InvalidInput as error:
+        raise InvalidInput(error.sentence, {"restore": "Names, or the one word all."}) from None
 
 
 def record_original(uow: UnitOfWork, freeze_id: str, found: Scopes | None) -> None:
@@ -136,8 +130,9 @@ def record_original(uow: UnitOfWork, freeze_id: str, found: Scopes | None) -> No
         return
     if found is not None:
         freeze.original, freeze.original_source = stored_scopes(found), ScopesSource.AUDIT_LOG
-    elif freeze.version_id is not None:  # a service account's first key may do everything, and nobody is on record as changing it
-        freeze.original, freeze.original_source = stored_scopes(ALL_SCOPES), ScopesSource.RECORD
+    elif freeze.version_id is not None:  # nobody is on record as changing what we set
+        scopes = rules.scopes_of(uow.session.get_one(KeyVersion, freeze.version_id))
+        freeze.original, freeze.original_source = stored_scopes(scopes), ScopesSource.RECORD
     else:
         freeze.original_source = ScopesSource.UNKNOWN
     audit.record(

@@ -13,7 +13,7 @@ from govern.core import outbox
 from govern.core.crypto import Place, Secret
 from govern.core.errors import GovernError, InvalidInput
 from govern.core.uow import UnitOfWork
-from govern.keys import freezing, queries, rotation, service
+from govern.keys import freezing, queries, rotation, rules, service
 from govern.keys.models import (
     Key,
     KeyState,
@@ -79,7 +79,10 @@ def _remedy_ours(uow: UnitOfWork, row: LeakReport, key: Key, version: KeyVersion
     if row.remedy is LeakRemedy.REVOKE:
         if row.successor and not others:
             newest = queries.newest_version(uow.session, key.id)
-            service.promise_version(uow, key, number=newest.number + 1, lifetime_seconds=version.lifetime_seconds, reason=reason)
+            service.promise_version(
+                uow, key, number=newest.number + 1, lifetime_seconds=version.lifetime_seconds, scopes=rules.scopes_of(version),
+                reason=reason,
+            )  # fmt: skip
             others = [newest]
         if others:  # the key goes on with another version; only what leaked ends, and that at once
             uow.session.flush()

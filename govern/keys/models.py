@@ -69,6 +69,8 @@ class KeyVersion(Base):
     number: Mapped[int]
     state: Mapped[KeyState] = mapped_column(words(KeyState), index=True)
     lifetime_seconds: Mapped[int]
+    # What it may do, as `ports.stored_scopes` writes it. Empty: made before this was chosen, and so for everything.
+    scopes: Mapped[Any | None] = mapped_column(sa.JSON(none_as_null=True))
     service_account_remote_id: Mapped[str | None] = mapped_column(sa.String(120), unique=True)
     remote_id: Mapped[str | None] = mapped_column(sa.String(120), unique=True)
     redacted: Mapped[str | None] = mapped_column(sa.String(120))

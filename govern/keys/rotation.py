@@ -29,8 +29,9 @@ def rotate(uow: UnitOfWork, key_id: str, *, reason: str, overlap: timedelta) -> 
     old = open_versions[0]
     newest = queries.newest_version(uow.session, key.id)
     version = promise_version(
-        uow, key, number=newest.number + 1, lifetime_seconds=old.lifetime_seconds, reason=redact(reason)[:500]
-    )
+        uow, key, number=newest.number + 1, lifetime_seconds=old.lifetime_seconds, scopes=rules.scopes_of(old),
+        reason=redact(reason)[:500],
+    )  # fmt: skip
     # Counted from now, not from the day on which OpenAI answers: a deadline that moves is none. `retire_due` waits for the
     # new version in any case.
     old.retire_at = uow.now + overlap

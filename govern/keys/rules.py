@@ -10,6 +10,7 @@ from govern.core.errors import Conflict, InvalidInput, NotAllowed, PolicyViolati
 from govern.core.uow import Actor
 from govern.keys.models import Key, KeyState, KeyVersion
 from govern.people.models import Person, PersonState
+from govern.ports import ALL_SCOPES, Scopes, read_scopes
 from govern.projects.models import Project
 
 LONGEST: Final = timedelta(days=365)  # OpenAI's own limit for an expiry: 31,536,000 seconds
@@ -49,6 +50,39 @@ def check_rotation(every_days: int | None, lifetime: timedelta) -> None:
         raise InvalidInput(
             "A key is rotated after at least a day and before it expires.", {"rotate_every_days": "Choose less than its life."}
         )
+
+
+CANNOT_NARROW: Final = (
+    "This organization's API (generation 2026-08) cannot narrow a key. Ask for one that may do everything (“all”), "
+    "or wait until the organization has the newer generation (2026-11)."
+)
+
+
+def read_wish(words: Sequence[str]) -> Scopes:
+    """The permissions that these words name, or all of them by the one word "all". Raises InvalidInput, also for none."""
+    chosen = tuple(dict.fromkeys(words))
+    if chosen == (ALL_SCOPES,):
+        return ALL_SCOPES
+    if not chosen or len(chosen) > 50 or ALL_SCOPES in chosen or not all(_is_scope(word) for word in chosen):
+        raise InvalidInput(
+            "Permissions are names such as api.responses.write; “all” stands alone.", {"scopes": "Names, or the one word all."}
+        )
+    return chosen
+
+
+def _is_scope(word: str) -> bool:
+    return 3 <= len(word) <= 100 and "." in word and word.isascii() and word.replace(".", "").replace("_", "").isalnum()
+
+
+def scopes_of(version: KeyVersion) -> Scopes:
+    """What the version may do by our record."""
+    return read_scopes(version.scopes) or ALL_SCOPES
+
+
+def check_may_narrow(scopes: Scopes, generation: str) -> None:
+    """Raise Conflict where the organization's API cannot make a key that may do these things only."""
+    if scopes != ALL_SCOPES and generation == "2026-08":
+        raise Conflict(CANNOT_NARROW)
 
 
 def check_may_rotate(key: Key, open_versions: Sequence[KeyVersion]) -> None:

@@ -16,7 +16,7 @@ from govern.keys import queries, rules
 from govern.keys.models import ENDED_STATES, ENDING_STATES, OPEN_STATES, Freeze, FreezeState, Key, KeyKind, KeyState, KeyVersion
 from govern.people import service as people
 from govern.people.models import PersonState
-from govern.ports import IssuedCredential
+from govern.ports import ALL_SCOPES, IssuedCredential, Scopes, stored_scopes
 from govern.projects import queries as projects
 
 
@@ -30,13 +30,18 @@ def request_key(
     most_per_person: int,
     kind: KeyKind = KeyKind.PERSONAL,
     rotate_every_days: int | None = None,
+    scopes: Scopes = ALL_SCOPES,
+    generation: str = "auto",
+    requested_by: str | None = None,
 ) -> Key:
     """Promise the person a key in the project: their own, or a shared one that they own.
 
-    Raises InvalidInput, NotFound, PolicyViolation.
+    `scopes`: what it may do. `requested_by` is who asked, where that is not who acts (an approver does): whoever asked may see
+    the value. Raises InvalidInput, NotFound, PolicyViolation, Conflict (`generation` of the API cannot narrow a key).
     """
     name = rules.check_name(name)
     rules.check_lifetime(lifetime)
+    rules.check_may_narrow(scopes, generation)
     person, project = people.lock(uow.session, person_id), projects.get(uow.session, project_id)
     rules.check_rotation(rotate_every_days, lifetime)
     # Shared keys are an application's, so they do not count against what their owner may hold.
@@ -44,21 +49,26 @@ def request_key(
     rules.check_may_hold(person, project, held=held, most_per_person=most_per_person)
     key = Key(
         id=uow.new_id("key"), person_id=person.id, project_id=project.id, kind=kind, name=name, state=KeyState.REQUESTED,
-        rotate_every_days=rotate_every_days, requested_by=uow.actor.id, requested_at=uow.now,
+        rotate_every_days=rotate_every_days, requested_by=requested_by or uow.actor.id, requested_at=uow.now,
     )  # fmt: skip
     uow.session.add(key)
     uow.session.flush()
     days = lifetime // timedelta(days=1)
-    audit.record(uow, "key.requested", key, person=person.email, project=project.name, days=days, kind=kind)
-    promise_version(uow, key, number=1, lifetime_seconds=int(lifetime.total_seconds()))
+    audit.record(
+        uow, "key.requested", key, person=person.email, project=project.name, days=days, kind=kind,
+        scopes=stored_scopes(scopes), asked_by=key.requested_by,
+    )  # fmt: skip
+    promise_version(uow, key, number=1, lifetime_seconds=int(lifetime.total_seconds()), scopes=scopes)
     return key
 
 
-def promise_version(uow: UnitOfWork, key: Key, *, number: int, lifetime_seconds: int, reason: str | None = None) -> KeyVersion:
-    """Owe one native credential of the key."""
+def promise_version(
+    uow: UnitOfWork, key: Key, *, number: int, lifetime_seconds: int, scopes: Scopes, reason: str | None = None
+) -> KeyVersion:
+    """Owe one native credential of the key, that may do these things."""
     version = KeyVersion(
         id=uow.new_id("kv"), key_id=key.id, number=number, state=KeyState.REQUESTED, lifetime_seconds=lifetime_seconds,
-        reason=reason, created_at=uow.now,
+        scopes=stored_scopes(scopes), reason=reason, created_at=uow.now,
     )  # fmt: skip
     uow.session.add(version)
     outbox.enqueue(uow, "key.issue", version.id)

@@ -15,9 +15,7 @@ from govern.openai.paths import path
 from govern.ports import ALL_SCOPES, Scopes
 
 _KEY: Final = "/organization/projects/{}/api_keys/{}"
-CANNOT: Final = (
-    "This organization's API (generation 2026-08) cannot narrow a key, so it cannot be frozen. Revoke it or rotate it instead."
-)
+CANNOT: Final = "This organization's API (generation 2026-08) cannot narrow a key."
 
 
 class OpenAIScopes:
@@ -26,8 +24,9 @@ class OpenAIScopes:
     def __init__(self, client: OpenAIClient) -> None:
         self._client = client
 
-    def recorded(self, key_id: str) -> Scopes | None:
-        query = [("resource_ids[]", key_id), ("event_types[]", "api_key.created"), ("event_types[]", "api_key.updated")]
+    def recorded(self, key_id: str, *, changes_only: bool = False) -> Scopes | None:
+        kinds = ("api_key.updated",) if changes_only else ("api_key.created", "api_key.updated")
+        query = [("resource_ids[]", key_id), *(("event_types[]", kind) for kind in kinds)]
         try:
             events = self._client.listing(path("/organization/audit_logs"), query)
         except (Rejected, Missing, CredentialRefused) as refusal:
@@ -45,16 +44,16 @@ class OpenAIScopes:
         if not scopes:
             raise ValueError("An empty list of scopes would lift every restriction.")
         if self._client.generation == "2026-08":
-            raise Rejected(CANNOT)
+            raise Rejected(CANNOT, cannot_narrow=True)
         where = path(_KEY, project_id, key_id)
         try:
             self._client.create(where, {"scopes": [] if scopes == ALL_SCOPES else list(scopes)})
         except Missing:
             self._client.get(where)  # raises Missing again when it is the key that is not there, and not the operation
-            raise Rejected(CANNOT) from None
+            raise Rejected(CANNOT, cannot_narrow=True) from None
         except Rejected as error:
             if error.status in (404, 405):  # the address itself is not known
-                raise Rejected(CANNOT, status=error.status, request_id=error.request_id) from None
+                raise Rejected(CANNOT, status=error.status, request_id=error.request_id, cannot_narrow=True) from None
             raise
 
 

@@ -72,7 +72,7 @@ def drill(drill_url: str, worker_nursery: Nursery) -> Iterator[Drill]:
 
 def issue(world: World) -> None:
     for email in (EVE, MAX):
-        world.requested_key(email, project=PROJECT)
+        world.requested_key(email, project=PROJECT, scopes=("api.responses.write",))
 
 
 def revoke(world: World) -> None:
@@ -274,6 +274,7 @@ def check(drill: Drill, *, after_comparison: bool = False) -> None:
 
 def check_keys(drill: Drill, keys: list[Key], versions: dict[str, KeyVersion], done: Counter[tuple[str, str]]) -> None:
     oracle, live = drill.world.openai.oracle(), set()
+    allowed = {row.id: row.scopes for row in drill.world.native_keys()}
     for key in keys:
         version = versions[key.id]
         assert key.state is version.state
@@ -281,7 +282,9 @@ def check_keys(drill: Drill, keys: list[Key], versions: dict[str, KeyVersion], d
         if key.state is KeyState.LIVE:
             live.add(version.service_account_remote_id)
             assert oracle.authenticates(drill.world.peek(key))
-            assert version.remote_id in {row.id for row in drill.world.native_keys()}
+            assert version.remote_id in allowed
+            if version.scopes != "all":  # never more than was asked for; what a freeze does is looked at apart
+                assert list(allowed[version.remote_id]) == version.scopes
         assert done["key.issued", key.id] == (key.state is not KeyState.ABORTED)
         assert done["key.revoked", key.id] == (key.state is KeyState.REVOKED)
         assert done["key.aborted", key.id] == (key.state is KeyState.ABORTED)

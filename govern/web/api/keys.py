@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 
 from govern.core.errors import NotFound, Rejected
 from govern.core.uow import UnitOfWork
-from govern.keys import queries, reveals, service
-from govern.keys.models import ENDED_STATES, Key, KeyKind, KeyState
+from govern.keys import queries, reveals, rules, service
+from govern.keys.models import ENDED_STATES, Key, KeyKind, KeyState, KeyVersion
 from govern.people import queries as people
+from govern.ports import ALL_SCOPES
 from govern.projects import queries as projects
 from govern.web import scope
 from govern.web.access import govern, reads, requires
@@ -36,6 +37,11 @@ class KeyIn(Schema):
     expires_in_days = ma.fields.Integer(strict=True, validate=ma.validate.Range(1, 365))
     kind = ma.fields.Enum(KeyKind, by_value=True, load_default=KeyKind.PERSONAL)
     rotate_every_days = ma.fields.Integer(strict=True, validate=ma.validate.Range(1, 364))
+    scopes = ma.fields.List(
+        Text(3, 100),
+        validate=ma.validate.Length(1, 50),
+        metadata={"description": 'What it may do: permissions by name, or the one word "all" (the same as none given).'},
+    )
 
 
 class KeyOut(Schema):
@@ -51,6 +57,7 @@ class KeyOut(Schema):
     person_name = maybe_text()
     project = ma.fields.String(attribute="project_id", required=True)
     project_name = maybe_text()
+    scopes = ma.fields.List(ma.fields.String(), required=True, metadata={"description": '["all"]: everything.'})
     redacted = ma.fields.String(allow_none=True, metadata={"description": "The value's first and last characters."})
     requested_by = ma.fields.String(required=True)
     requested_at = instant(required=True)
@@ -94,10 +101,16 @@ def _fields(session: Session, rows: Sequence[Key]) -> list[dict[str, Any]]:
         return with_more(
             KeyOut, row, person_name=people_names.get(row.person_id), project_name=project_names.get(row.project_id),
             version=version.number, redacted=version.redacted, issued_at=version.issued_at, expires_at=version.expires_at,
-            revealed_at=version.revealed_at,
+            revealed_at=version.revealed_at, scopes=words_of(version),
         )  # fmt: skip
 
     return [fields(row) for row in rows]
+
+
+def words_of(version: KeyVersion) -> list[str]:
+    """What the version may do, as the API says it."""
+    scopes = rules.scopes_of(version)
+    return [scopes] if isinstance(scopes, str) else list(scopes)
 
 
 def _answer(session: Session, key: Key, status: int, *, settled: bool) -> Answer:
@@ -160,12 +173,13 @@ class Keys(MethodView):
             raise NotFound(f"There is no project {args['project']!r} that you can see.")
         settings, person_id, project_id = govern().settings.keys, person.id, project.id
         lifetime = timedelta(days=args.get("expires_in_days", settings.expires_in_days))
+        scopes, generation = rules.read_wish(args.get("scopes", [ALL_SCOPES])), govern().settings.openai.generation
 
         def command(uow: UnitOfWork) -> str:
             most = settings.most_per_person
             return service.request_key(
                 uow, person_id, project_id, name=args["name"], lifetime=lifetime, most_per_person=most, kind=args["kind"],
-                rotate_every_days=args.get("rotate_every_days"),
+                rotate_every_days=args.get("rotate_every_days"), scopes=scopes, generation=generation,
             ).id  # fmt: skip
 
         return carry_out(command, _issued)

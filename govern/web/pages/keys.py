@@ -16,6 +16,7 @@ from govern.keys import queries, reveals, rotation, rules, service, sharing
 from govern.keys.models import ENDED_STATES, ENDING_STATES, OPEN_STATES, FreezeState, Key, KeyKind, KeyState, KeyVersion
 from govern.people import queries as people
 from govern.people import service as people_service
+from govern.ports import ALL_SCOPES
 from govern.projects import queries as projects
 from govern.web import fresh, scope
 from govern.web.access import current_actor, current_principal, govern, reads, requires
@@ -64,7 +65,9 @@ def new() -> str:
     """The form that asks for a key."""
     days = govern().settings.keys.expires_in_days
     asked = forms.query_text("person") or current_principal().person_email or ""
-    return _form(Form({"person": asked, "project": forms.query_text("project") or "", "expires_in_days": str(days)}))
+    return _form(
+        Form({"person": asked, "project": forms.query_text("project") or "", "expires_in_days": str(days), "scopes": "all"})
+    )
 
 
 @blueprint.post("")
@@ -83,11 +86,20 @@ def issue() -> Response | tuple[str, int]:
             raise InvalidInput("Choose a project in which you stand.", {"project": "Choose one of the list."})
         days = forms.whole("expires_in_days", "Choose 1 to 365 days.")
         person_id, most = person.id, govern().settings.keys.most_per_person
+        scopes, generation = rules.read_wish(_words(forms.text("scopes", most=2000))), govern().settings.openai.generation
         kind = KeyKind.SHARED if forms.text("kind") == KeyKind.SHARED.value else KeyKind.PERSONAL
         key_id = act(
             lambda uow: (
                 service.request_key(
-                    uow, person_id, project_id, name=name, lifetime=timedelta(days=days), most_per_person=most, kind=kind
+                    uow,
+                    person_id,
+                    project_id,
+                    name=name,
+                    lifetime=timedelta(days=days),
+                    most_per_person=most,
+                    kind=kind,
+                    scopes=scopes,
+                    generation=generation,
                 ).id
             )
         )
@@ -113,6 +125,7 @@ def show(key_id: str) -> str:
         "keys/show.html",
         key=key,
         version=version,
+        scopes=rules.scopes_of(version),
         versions=versions,
         moving=key.state in _MOVING
         or any(each.state in _MOVING for each in versions)
@@ -220,6 +233,10 @@ def share(key_id: str) -> Response:
     except forms.REFUSALS as error:
         return see(back, error.sentence, "warning")
     return see(back, f"{name} may open it, once.")
+
+
+def _words(typed: str) -> list[str]:
+    return typed.replace(",", " ").split() or [ALL_SCOPES]
 
 
 def _form(form: Form) -> str:
