@@ -138,7 +138,7 @@ FLOWS: Final[dict[str, Callable[[World], None]]] = {
 
 # A point that is passed only after something else went wrong: how that comes about.
 BEFORE: Final = {"key.issue.sweep": "key.issue.created:1"}
-FROZEN_FIRST: Final = {"key.issue.fenced": "key.issue.created:1:stop"}
+FROZEN_FIRST: Final = {"key.issue.fenced": "key.issue.narrowed:1:stop"}
 
 
 def prepared(drill: Drill, point: str) -> None:
