@@ -20,6 +20,8 @@ from govern.core.errors import GovernError, InvalidInput
 
 FORMAT: Final = "govern-evidence/1"
 ALGORITHM: Final = "Ed25519"
+KINDS: Final = {"removal": "Removal of a person", "removal.seal": "Seal of a removal"}
+"""What people call the kinds."""
 
 
 class EvidenceBroken(GovernError):

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy.orm import undefer
+from sqlalchemy.orm import Session, undefer
 
 from govern.audit import service as audit
-from govern.core.crypto import Place, Secret
+from govern.core.crypto import Place, Secret, SecretBox
 from govern.core.uow import UnitOfWork
-from govern.evidence import queries, rules
+from govern.evidence import envelope, queries, rules
 from govern.evidence.models import Evidence, EvidenceKey
 
 SLOT: Final = 1
@@ -38,6 +38,19 @@ def sign(uow: UnitOfWork, kind: str, subject_id: str, facts: Mapping[str, Any]) 
     return row
 
 
+def pdf(session: Session, box: SecretBox, evidence_id: str) -> bytes:
+    """The evidence, with its seal where there is one, as a PDF whose every byte is signed. Raises NotFound.
+
+    It is drawn when it is asked for, from the signed files alone: the same files give the same bytes.
+    """
+    from govern.evidence.pdf import pages  # it brings a typesetter along, which nothing else needs
+
+    row = queries.get(session, evidence_id)
+    key = session.get_one(EvidenceKey, row.key_id, options=[undefer(EvidenceKey.sealed)])
+    files = [each.file.encode("utf-8") for each in queries.with_seal(session, row)]
+    return envelope.signed(pages(files, key.id), files, _opened(box, key))
+
+
 def _key(uow: UnitOfWork) -> tuple[EvidenceKey, Ed25519PrivateKey]:
     query = sa.select(EvidenceKey).where(EvidenceKey.slot == SLOT).options(undefer(EvidenceKey.sealed))
     row = uow.session.scalars(query).one_or_none()
@@ -59,8 +72,11 @@ def _key(uow: UnitOfWork) -> tuple[EvidenceKey, Ed25519PrivateKey]:
         except sa.exc.IntegrityError:  # another worker made it at the same moment
             pass
         row = uow.session.scalars(query.execution_options(populate_existing=True)).one()
-    opened = uow.box.open(row.sealed, _place(row.id)).reveal()
-    return row, Ed25519PrivateKey.from_private_bytes(bytes.fromhex(opened))
+    return row, _opened(uow.box, row)
+
+
+def _opened(box: SecretBox, key: EvidenceKey) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(box.open(key.sealed, _place(key.id)).reveal()))
 
 
 def _place(key_id: str) -> Place:

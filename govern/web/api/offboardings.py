@@ -16,6 +16,7 @@ from govern.web.access import reads, requires
 from govern.web.api import paging
 from govern.web.api.acting import Answer
 from govern.web.api.blueprint import ApiBlueprint
+from govern.web.api.evidence import FILE_OR_PDF, EvidenceFile, as_asked
 from govern.web.api.shapes import PageQuery, Schema, Usd, instant, maybe_instant, maybe_text, page_of
 
 blueprint = ApiBlueprint("offboardings", "Removals, and how far they are.")
@@ -107,17 +108,10 @@ class OneOffboarding(MethodView):
         return queries.get(reads(), offboarding_id)
 
 
-class EvidenceQuery(Schema):
+class SealQuery(Schema):
     """Which."""
 
     seal = ma.fields.Boolean(load_default=False, metadata={"description": "The seal that was signed a day later."})
-
-
-class EvidenceOut(ma.Schema):
-    """A signed file. Keep its bytes as they are: `govern evidence verify` checks every one."""
-
-    document = ma.fields.Dict(required=True)
-    signature = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.String(), required=True)
 
 
 @blueprint.route("/<id:offboarding_id>/evidence")
@@ -125,18 +119,11 @@ class RemovalEvidence(MethodView):
     """Evidence."""
 
     @requires("members:read")
-    @blueprint.arguments(EvidenceQuery, location="query")
-    @blueprint.response(200, EvidenceOut)
+    @blueprint.doc(responses={200: FILE_OR_PDF})
+    @blueprint.arguments(SealQuery, location="query")
+    @blueprint.response(200, EvidenceFile)
     def get(self, args: dict[str, Any], offboarding_id: str) -> Response:
-        """Download the evidence of a removal. 404 until it is proven."""
+        """Download the evidence of a removal, as JSON or (`Accept: application/pdf`) as PDF. 404 until it is proven."""
         scope.check_anyone("members:read")
-        return evidence_file(offboarding_id, seal=args["seal"])
-
-
-def evidence_file(offboarding_id: str, *, seal: bool) -> Response:
-    """The file, byte by byte as it was signed. Raises NotFound."""
-    removal = queries.get(reads(), offboarding_id)
-    row = evidence.get(reads(), removal.seal_id if seal else removal.evidence_id)
-    answer = Response(row.file.encode("utf-8"), content_type="application/json")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{row.id}.json"'
-    return answer
+        removal = queries.get(reads(), offboarding_id)
+        return as_asked(evidence.get(reads(), removal.seal_id if args["seal"] else removal.evidence_id), None)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, render_template
 
 from govern.core import outbox
 from govern.keys import queries as keys
 from govern.offboarding import queries
 from govern.web import scope
 from govern.web.access import reads, requires
-from govern.web.api.offboardings import evidence_file
 from govern.web.pages import counts, forms
 
 blueprint = Blueprint("offboardings_page", __name__, url_prefix="/offboardings")
@@ -40,11 +39,3 @@ def show(removal_id: str) -> str:
         open_keys=len(open_keys),
         starter=counts.people(reads(), [removal.started_by]).get(removal.started_by),
     )
-
-
-@blueprint.get("/<string(maxlength=60):removal_id>/evidence")
-@requires("members:read")
-def evidence(removal_id: str) -> Response:
-    """The signed file of a proven removal; `?seal=yes` for the seal."""
-    scope.check_anyone("members:read")
-    return evidence_file(removal_id, seal=request.args.get("seal") == "yes")
