@@ -17,7 +17,7 @@ from govern.people.models import Person
 from govern.projects.models import Project
 from govern.usage import queries as usage
 from govern.usage.names import By
-from govern.usage.queries import Figure
+from govern.usage.questions import Figure
 
 
 @dataclass(frozen=True)

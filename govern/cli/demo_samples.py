@@ -24,6 +24,7 @@ from govern.projects import queries as projects
 from govern.projects.models import Project
 from govern.usage import queries as usage
 from govern.usage.names import By
+from govern.usage.questions import Figure
 
 TOKEN_NAME = "demo"  # noqa: S105 - its name
 
@@ -90,7 +91,7 @@ def _busiest(session: Session) -> tuple[Project, Decimal]:
     return project, amount
 
 
-def _this_month(session: Session) -> dict[str, usage.Figure]:
+def _this_month(session: Session) -> dict[str, Figure]:
     today = utcnow().date()
     return usage.spent(session, date(today.year, today.month, 1), today + timedelta(days=1), By.PROJECT)
 

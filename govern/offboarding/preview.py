@@ -22,7 +22,7 @@ from govern.projects import queries as projects
 from govern.projects.models import Project
 from govern.usage import queries as usage
 from govern.usage.names import By
-from govern.usage.queries import Only
+from govern.usage.questions import Only
 
 RECENT: Final = timedelta(days=7)
 SPEND: Final = timedelta(days=30)

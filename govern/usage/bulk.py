@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from govern.core.db import Base
 
 _BATCH: Final = 500
+_LOCK: Final = 7_205_759_404  # any constant of our own
 T = TypeVar("T")
 
 
@@ -56,3 +57,9 @@ def insert_one(session: Session, table: type[Base], row: Mapping[str, Any]) -> b
     keys = sa.inspect(table).primary_key
     done = session.execute(insert(table).values(**row).on_conflict_do_nothing().returning(*keys))
     return done.first() is not None
+
+
+def serialize(session: Session) -> None:
+    """Let one transaction at a time write here: usage and costs share the rollups of a day. SQLite has one writer anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))

@@ -1,4 +1,4 @@
-"""Series and facts (what OpenAI reported), the sync ledger (what was pulled when), and the daily rollup that reports read.
+"""Series and facts (what OpenAI reported), the sync ledger (what was pulled when), and the rollups that reports read.
 
 A reported row repeats many text dimensions. They are interned: one *series* per distinct combination, and narrow *facts*
 (time, series) → numbers beside it. A dimension that OpenAI leaves null is stored as '', because a NULL in a unique key is
@@ -153,14 +153,19 @@ class SyncWindow(Base):
 
 
 class DailySpend(Base):
-    """The rollup that reports read: one UTC day on one clock, by project, API key, person and model. Always recomputed whole.
+    """The finest rollup: one UTC day on one clock, by project, API key, person, model and endpoint. Always recomputed whole.
 
     `counts` says whether the row belongs to the figure that counts: of a settled day the billed rows; of another day, project
-    by project, the clock that shows more. `unpriced_tokens` are tokens of models that the price book does not know.
+    by project, the clock that shows more. `unpriced_tokens` are tokens of models that the price book does not know. A bill
+    names no endpoint: it is '' on billed rows.
     """
 
     __tablename__ = "daily_spend"
-    __table_args__ = (sa.Index("ix_daily_spend_person", "person_id", "day"), {"sqlite_with_rowid": False})
+    __table_args__ = (
+        sa.Index("ix_daily_spend_person", "person_id", "day"),
+        sa.Index("ix_daily_spend_api_key", "api_key_remote_id", "day"),
+        {"sqlite_with_rowid": False},
+    )
 
     day: Mapped[date] = mapped_column(primary_key=True)
     clock: Mapped[Clock] = mapped_column(words(Clock), primary_key=True)
@@ -168,6 +173,7 @@ class DailySpend(Base):
     api_key_remote_id: Mapped[str] = mapped_column(sa.Text, primary_key=True)
     person_id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
     model: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    endpoint: Mapped[str] = mapped_column(sa.String(60), primary_key=True, server_default=sa.text("''"))
     key_id: Mapped[str] = mapped_column(sa.String(40))
     counts: Mapped[bool]
     amount: Mapped[Decimal] = mapped_column(Money)
@@ -176,3 +182,68 @@ class DailySpend(Base):
     cached_tokens: Mapped[int] = mapped_column(sa.BigInteger)
     output_tokens: Mapped[int] = mapped_column(sa.BigInteger)
     unpriced_tokens: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class Cube(StrEnum):
+    """A coarser rollup, and what it keeps apart. HOLDERS: project, key, person, team, cost centre. TEAMS: team, cost centre,
+    model, endpoint. KINDS: project, model, endpoint, line item."""
+
+    HOLDERS = "holders"
+    TEAMS = "teams"
+    KINDS = "kinds"
+
+
+class SpendCell(Base):
+    """The coarser rollups that reports over everybody read: a stretch of 2^`level` days, both clocks side by side.
+
+    What a cube does not keep apart is ''. `whose` says whether a cell is a person's, a project's own, or unattributed; `key`
+    is our key's id, else OpenAI's. `best_*` are the parts that count. Cells of one cube and stretch are replaced together, so
+    nothing has to find a single one: there is no unique key over eleven columns, only the order in which they are read.
+    """
+
+    __tablename__ = "spend_cells"
+    __table_args__ = (sa.Index("ix_spend_cells_stretch", "cube", "level", "first_day"),)
+
+    id: Mapped[int] = mapped_column(SERIES_ID, primary_key=True)
+    cube: Mapped[Cube] = mapped_column(words(Cube))
+    level: Mapped[int] = mapped_column(sa.SmallInteger)
+    first_day: Mapped[date]
+    whose: Mapped[str] = mapped_column(sa.String(20))
+    project: Mapped[str] = mapped_column(sa.Text)
+    key: Mapped[str] = mapped_column(sa.Text)
+    person: Mapped[str] = mapped_column(sa.String(40))
+    team: Mapped[str] = mapped_column(sa.String(200))
+    cost_centre: Mapped[str] = mapped_column(sa.String(200))
+    model: Mapped[str] = mapped_column(sa.Text)
+    endpoint: Mapped[str] = mapped_column(sa.String(60))
+    line_item: Mapped[str] = mapped_column(sa.Text)
+    billed: Mapped[Decimal] = mapped_column(Money)
+    estimated: Mapped[Decimal] = mapped_column(Money)
+    best_billed: Mapped[Decimal] = mapped_column(Money)
+    best_estimated: Mapped[Decimal] = mapped_column(Money)
+    requests: Mapped[int] = mapped_column(sa.BigInteger)
+    input_tokens: Mapped[int] = mapped_column(sa.BigInteger)
+    cached_tokens: Mapped[int] = mapped_column(sa.BigInteger)
+    output_tokens: Mapped[int] = mapped_column(sa.BigInteger)
+    unpriced_tokens: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class SpendStretch(Base):
+    """Which stretches have their cells. A day that changes takes away the longer ones that hold it; a job makes them again."""
+
+    __tablename__ = "spend_stretches"
+
+    level: Mapped[int] = mapped_column(sa.SmallInteger, primary_key=True)
+    first_day: Mapped[date] = mapped_column(primary_key=True)
+
+
+class SeenAssignment(Base):
+    """The assignments with which the cells were made: where they differ from the people's own, days are made anew."""
+
+    __tablename__ = "spend_assignments"
+
+    person_id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    from_on: Mapped[date] = mapped_column(primary_key=True)
+    until_on: Mapped[date | None]
+    team: Mapped[str] = mapped_column(sa.String(200))
+    cost_centre: Mapped[str] = mapped_column(sa.String(200))

@@ -16,23 +16,38 @@ from govern.usage.models import DailySpend
 
 
 class By(StrEnum):
-    """What to group by. KEY: our key's id, or OpenAI's key id for a key that is not ours."""
+    """What to group by. KEY: our key's id, or OpenAI's key id for a key that is not ours. WHOSE: a person's, a project's own,
+    or unattributed. The times are UTC; a week begins on Monday."""
 
-    DAY = "day"
     PROJECT = "project"
     PERSON = "person"
+    TEAM = "team"
+    COST_CENTRE = "cost_centre"
     KEY = "key"
     MODEL = "model"
+    ENDPOINT = "endpoint"
+    LINE_ITEM = "line_item"
+    WHOSE = "whose"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+class Whose(StrEnum):
+    """To whom spend belongs. NOBODY: neither a person nor a project is known; it stays visible."""
+
+    PERSON = "person"
+    PROJECT = "project"
+    NOBODY = "unattributed"
 
 
 KEY: Final = sa.case((DailySpend.key_id != "", DailySpend.key_id), else_=DailySpend.api_key_remote_id)
-COLUMNS: Final[dict[By, Any]] = {
-    By.DAY: DailySpend.day,
-    By.PROJECT: DailySpend.project_remote_id,
-    By.PERSON: DailySpend.person_id,
-    By.KEY: KEY,
-    By.MODEL: DailySpend.model,
-}
+
+
+def whose(person: Any, project: Any) -> sa.ColumnElement[str]:
+    """`Whose`, as SQL."""
+    return sa.case((person != "", Whose.PERSON.value), (project != "", Whose.PROJECT.value), else_=Whose.NOBODY.value)
 
 
 class Names:

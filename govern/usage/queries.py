@@ -1,84 +1,38 @@
-"""Reads of spend and usage. All of them read the daily rollup, never the facts; each figure says which clock it is from."""
+"""Reads of spend and usage. They read rollups, never the facts (but for the hours of a few days); each figure says its clock."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
-from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from govern.core.db import Money
 from govern.core.errors import InvalidInput
-from govern.projects.models import Project
-from govern.usage.models import Clock, CostFact, CostSeries, DailySpend, SyncWindow, UsageFact, UsageSeries
-from govern.usage.names import COLUMNS, KEY, By, Names
-from govern.usage.rollup import COSTS, CURRENCY
-from govern.usage.rules import DAY
-
-
-class View(StrEnum):
-    """Which figures to add up. COUNTED: billed where a day is settled, else the clock that shows more."""
-
-    COUNTED = "counted"
-    BILLED = "billed"
-    ESTIMATED = "estimated"
-
-
-@dataclass(frozen=True)
-class Only:
-    """Limits a question. `project_id` and `key_id` take our ids or OpenAI's; `person_ids` are the people one may see."""
-
-    project_id: str | None = None
-    person_id: str | None = None
-    person_ids: Sequence[str] | None = None
-    key_id: str | None = None
-    model: str | None = None
-
-
-EVERYTHING: Final = Only()
-
-
-@dataclass(frozen=True)
-class Figure:
-    """Dollars, and from which clock: `amount` = `billed` + `estimated`, the parts that went into it."""
-
-    amount: Decimal = Decimal(0)
-    billed: Decimal = Decimal(0)
-    estimated: Decimal = Decimal(0)
-
-
-@dataclass(frozen=True)
-class Line:
-    """One group's spend and usage. `ids` and `names` by what was grouped: '' is "not known", a day is ISO text.
-
-    A project's id is ours where we know it, else OpenAI's. Token counts come from usage whatever the view.
-    """
-
-    ids: dict[By, str]
-    names: dict[By, str]
-    figure: Figure
-    cursor: tuple[str, ...]
-    requests: int
-    input_tokens: int
-    cached_tokens: int
-    output_tokens: int
-    unpriced_tokens: int
-
-
-@dataclass(frozen=True)
-class Totals:
-    """The whole and its parts: `whole.amount` = people + projects' own + unattributed, exactly."""
-
-    whole: Figure
-    people: Decimal
-    projects: Decimal
-    unattributed: Decimal
-    unpriced_tokens: int
+from govern.usage import hours
+from govern.usage.bulk import batched
+from govern.usage.models import CostFact, CostSeries, SyncWindow, UsageFact, UsageSeries
+from govern.usage.names import By, Names, Whose
+from govern.usage.prices import load_prices
+from govern.usage.questions import (
+    EVERYTHING,
+    Counts,
+    Figure,
+    Line,
+    Only,
+    Question,
+    Row,
+    Totals,
+    View,
+    buckets,
+    previous,
+)  # fmt: skip
+from govern.usage.rules import COSTS, CURRENCY, DAY
+from govern.usage.sources import source_of
 
 
 @dataclass(frozen=True)
@@ -98,60 +52,49 @@ def lines(
     end: date,
     *,
     by: Sequence[By] = (By.DAY,),
-    view: View = View.COUNTED,
+    view: View = View.BEST,
     only: Only = EVERYTHING,
     after: Sequence[str] | None = None,
     limit: int | None = None,
     largest_first: bool = False,
+    compare: bool = False,
 ) -> list[Line]:
-    """Spend of the UTC days `[start, end)` by any combination of groups, in the order of the groups (or largest first).
+    """Spend of the UTC days `[start, end)` by any combination of groups, in the order of the groups, or largest first.
 
-    `after` is the `cursor` of the last line of the page before; it needs the default order. Raises
-    InvalidInput.
+    `after` is the `cursor` of the last line of the page before, in the same order. With `compare` each line has its `previous`
+    (see `questions.previous`). Raises InvalidInput.
     """
     if not by:
-        raise InvalidInput("Group by at least one of day, project, person, key, model.", {"by": "Choose at least one."})
-    columns = [COLUMNS[each] for each in by]
-    figures = _figures(view)
-    query = sa.select(*columns, *figures.values()).where(DailySpend.day >= start, DailySpend.day < end).group_by(*columns)
-    query = query.where(*_filters(session, only))
-    if after is not None:
-        query = query.where(sa.tuple_(*columns) > sa.tuple_(*_bounds(by, after)))
-    query = query.order_by(figures["amount"].desc(), *columns) if largest_first else query.order_by(*columns)
-    rows = session.execute(query.limit(limit)).all()
-    groups = [tuple(str(value) for value in row[: len(by)]) for row in rows]
-    resolve = {each: Names(session, each, {group[at] for group in groups}) for at, each in enumerate(by)}
+        raise InvalidInput("Group by at least one thing.", {"by": "Choose at least one."})
+    question = Question(start, end, tuple(by), view, only)
+    found = _rows(session, question, after=after, limit=limit, largest_first=largest_first)
+    before = _previous(session, question, [row.group for row in found]) if compare else {}
+    names = {each: Names(session, each, {row.group[at] for row in found}) for at, each in enumerate(by)}
     return [
         Line(
-            {each: resolve[each].id_of(group[at]) for at, each in enumerate(by)},
-            {each: resolve[each].name_of(group[at]) for at, each in enumerate(by)},
-            Figure(*row[len(by) : len(by) + 3]), group, *(int(count) for count in row[len(by) + 3 :]),
+            {each: names[each].id_of(row.group[at]) for at, each in enumerate(by)},
+            {each: names[each].name_of(row.group[at]) for at, each in enumerate(by)},
+            row.figure, (_nano(row.figure.amount), *row.group) if largest_first else row.group, row.counts,
+            before.get(row.group, Figure()) if compare else None,
         )
-        for group, row in zip(groups, rows, strict=True)
+        for row in found
     ]  # fmt: skip
 
 
-def totals(
-    session: Session, start: date, end: date, *, view: View = View.COUNTED, person_ids: Sequence[str] | None = None
-) -> Totals:
+def totals(session: Session, start: date, end: date, *, view: View = View.BEST, only: Only = EVERYTHING) -> Totals:
     """The whole of the UTC days `[start, end)`, and how much of it belongs to people, to projects alone, and to nobody."""
-    kind = sa.case((DailySpend.person_id != "", "person"), (DailySpend.project_remote_id != "", "project"), else_="unattributed")
-    query = sa.select(kind, *_figures(view).values()).where(DailySpend.day >= start, DailySpend.day < end).group_by(kind)
-    if person_ids is not None:
-        query = query.where(DailySpend.person_id.in_(person_ids))
-    rows = {row[0]: row[1:] for row in session.execute(query)}
-    amounts = {name: rows[name][0] if name in rows else Decimal(0) for name in ("person", "project", "unattributed")}
-    whole = Figure(*(sum((row[at] for row in rows.values()), Decimal(0)) for at in range(3)))
-    unpriced = sum(int(row[7]) for row in rows.values())
-    return Totals(whole, amounts["person"], amounts["project"], amounts["unattributed"], unpriced)
+    rows = _rows(session, Question(start, end, (By.WHOSE,), view, only))
+    parts = {row.group[0]: row.figure.amount for row in rows}
+    return Totals(
+        sum((row.figure for row in rows), Figure()),
+        parts.get(Whose.PERSON, Decimal(0)), parts.get(Whose.PROJECT, Decimal(0)), parts.get(Whose.NOBODY, Decimal(0)),
+        Counts(*(sum(row.counts[at] for row in rows) for at in range(len(Counts._fields)))),
+    )  # fmt: skip
 
 
 def spent(session: Session, start: date, end: date, by: By) -> dict[str, Figure]:
     """What counts against a budget: group (a project is OpenAI's id) → figure, of the UTC days `[start, end)`."""
-    column = COLUMNS[by]
-    figures = list(_figures(View.COUNTED).values())[:3]
-    query = sa.select(column, *figures).where(DailySpend.day >= start, DailySpend.day < end, DailySpend.counts)
-    return {str(group): Figure(*values) for group, *values in session.execute(query.group_by(column))}
+    return {row.group[0]: row.figure for row in _rows(session, Question(start, end, (by,)))}
 
 
 def line_items(session: Session, start: date, end: date) -> list[tuple[str, str, Decimal]]:
@@ -180,12 +123,8 @@ def other_currencies(session: Session, start: date, end: date) -> dict[str, Deci
 
 def unpriced_models(session: Session, start: date, end: date) -> dict[str, int]:
     """Models that the price book does not know, with the tokens that no estimate covers."""
-    query = (
-        sa.select(DailySpend.model, sa.func.sum(DailySpend.unpriced_tokens))
-        .where(DailySpend.day >= start, DailySpend.day < end, DailySpend.unpriced_tokens > 0)
-        .group_by(DailySpend.model)
-    )
-    return {model: int(tokens) for model, tokens in session.execute(query)}
+    rows = _rows(session, Question(start, end, (By.MODEL,)))
+    return {row.group[0]: row.counts.unpriced_tokens for row in rows if row.counts.unpriced_tokens}
 
 
 def freshness(session: Session) -> Freshness:
@@ -205,49 +144,79 @@ def freshness(session: Session) -> Freshness:
     return Freshness(until, read_at, last_billed + DAY if last_billed else None, bill_read_at, settled_to)
 
 
-def _figures(view: View) -> dict[str, Any]:
-    zero = sa.literal(Decimal(0), Money())
-    billed, estimated = DailySpend.clock == Clock.BILLED, DailySpend.clock == Clock.ESTIMATED
-    chosen = {View.COUNTED: DailySpend.counts, View.BILLED: billed, View.ESTIMATED: estimated}[view]
+def _rows(
+    session: Session,
+    question: Question,
+    *,
+    after: Sequence[str] | None = None,
+    limit: int | None = None,
+    largest_first: bool = False,
+    among: Sequence[tuple[str, ...]] | None = None,
+) -> list[Row]:
+    """The groups themselves; `among` limits to these."""
+    bounds = _bounds(question.by, after, largest_first) if after is not None else None
+    if question.step is By.HOUR:
+        found = hours.rows(session, question, load_prices())
+        return hours.page(found, bounds=bounds, limit=limit, largest_first=largest_first, among=among)
+    source = source_of(session, question)
+    columns = [source.columns[each] for each in question.by]
+    billed, estimated = (sa.func.sum(each, type_=Money()) for each in (source.billed, source.estimated))
+    amount = sa.type_coerce(sa.func.sum(source.billed) + sa.func.sum(source.estimated), Money)
+    query = sa.select(*columns, billed, estimated, *(sa.func.sum(each) for each in source.counts)).select_from(source.origin)
+    query = query.where(*source.where).group_by(*columns)
+    if among is not None:
+        query = query.where(sa.tuple_(*columns).in_([_bounds(question.by, group) for group in among]))
+    if bounds is not None and largest_first:
+        least, *last = bounds
+        behind = sa.tuple_(*columns) > sa.tuple_(*last)
+        query = query.having(sa.or_(amount < least, sa.and_(amount == least, behind)))
+    elif bounds is not None:
+        query = query.where(sa.tuple_(*columns) > sa.tuple_(*bounds))
+    query = query.order_by(amount.desc(), *columns) if largest_first else query.order_by(*columns)
+    width = len(columns)
+    return [
+        Row(
+            tuple(str(value) for value in row[:width]),
+            Figure(row[width] + row[width + 1], row[width], row[width + 1]), Counts(*(int(count) for count in row[width + 2 :])),
+        )
+        for row in session.execute(query.limit(limit))
+    ]  # fmt: skip
 
-    def total(condition: Any) -> sa.ColumnElement[Decimal]:
-        return sa.func.sum(sa.case((condition, DailySpend.amount), else_=zero), type_=Money())
 
-    return {
-        "amount": total(chosen),
-        "billed": total(sa.and_(chosen, billed)),
-        "estimated": total(sa.and_(chosen, estimated)),
-        "requests": sa.func.sum(DailySpend.requests),
-        "input_tokens": sa.func.sum(DailySpend.input_tokens),
-        "cached_tokens": sa.func.sum(DailySpend.cached_tokens),
-        "output_tokens": sa.func.sum(DailySpend.output_tokens),
-        "unpriced_tokens": sa.func.sum(DailySpend.unpriced_tokens),
+def _previous(session: Session, question: Question, groups: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], Figure]:
+    """Group → its figure in the range before; a step of time has the step of the same number as its counterpart."""
+    start, end = previous(question.start, question.end)
+    before = replace(question, start=start, end=end)
+    then: dict[str, str] = {}
+    at = question.by.index(question.step) if question.step else None
+    if question.step:
+        pairs = zip(buckets(question.start, question.end, question.step), buckets(start, end, question.step), strict=False)
+        then = {now.label: old.label for now, old in pairs}
+    wanted = {
+        group if at is None else (*group[:at], then[group[at]], *group[at + 1 :]): group
+        for group in groups
+        if at is None or group[at] in then
     }
+    found: dict[tuple[str, ...], Figure] = {}
+    for part in batched(wanted):
+        found.update((wanted[row.group], row.figure) for row in _rows(session, before, among=part))
+    return found
 
 
-def _filters(session: Session, only: Only) -> list[sa.ColumnElement[bool]]:
-    filters: list[sa.ColumnElement[bool]] = []
-    if only.project_id is not None:
-        remote = session.scalar(sa.select(Project.remote_id).where(Project.id == only.project_id))
-        filters.append(DailySpend.project_remote_id == (remote or only.project_id))
-    if only.person_id is not None:
-        filters.append(DailySpend.person_id == only.person_id)
-    if only.person_ids is not None:
-        filters.append(DailySpend.person_id.in_(only.person_ids))
-    if only.key_id is not None:
-        filters.append(sa.literal(only.key_id) == KEY)
-    if only.model is not None:
-        filters.append(DailySpend.model == only.model)
-    return filters
+def _nano(amount: Decimal) -> str:
+    return str(int(amount.scaleb(9)))
 
 
-def _bounds(by: Sequence[By], after: Sequence[str]) -> list[Any]:
-    if len(after) != len(by):
-        raise InvalidInput("The cursor does not belong to this question.", {"after": "Use the cursor of the page before."})
+def _bounds(by: Sequence[By], after: Sequence[str], largest_first: bool = False) -> list[Any]:
+    wrong = InvalidInput("The cursor does not belong to this question.", {"cursor": "Send the `next` of the page before."})
+    amount, group = (after[:1], after[1:]) if largest_first else ((), after)
+    if len(group) != len(by):
+        raise wrong
     try:
-        return [date.fromisoformat(value) if each is By.DAY else value for each, value in zip(by, after, strict=True)]
+        least = [Decimal(int(text)).scaleb(-9) for text in amount]
+        return [*least, *(date.fromisoformat(value) if each is By.DAY else value for each, value in zip(by, group, strict=True))]
     except ValueError:
-        raise InvalidInput("The cursor is not readable.", {"after": "Use the cursor of the page before."}) from None
+        raise wrong from None
 
 
 def last_uses(session: Session, api_key_remote_ids: Collection[str]) -> dict[str, datetime]:

@@ -1,4 +1,4 @@
-"""Daily spend from facts: recomputed whole for the days that changed, never added up bit by bit, so it cannot drift."""
+"""Daily spend from facts, and the coarser cells from it: recomputed whole for the days that changed, so it cannot drift."""
 
 from __future__ import annotations
 
@@ -6,27 +6,23 @@ from collections import defaultdict
 from collections.abc import Collection
 from datetime import date
 from decimal import Decimal
-from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from govern.core.db import Money
+from govern.usage import cells
 from govern.usage.bulk import batched, insert_rows
 from govern.usage.measures import Measures, detail_of
 from govern.usage.models import Clock, CostFact, CostSeries, DailySpend, SyncWindow, UsageFact, UsageSeries
 from govern.usage.prices import PriceBook
-from govern.usage.rules import DAY, midnight
+from govern.usage.rules import COSTS, CURRENCY, DAY, midnight
 
-COSTS: Final = "costs"
-"""The name of the costs endpoint in the sync ledger."""
-CURRENCY: Final = "usd"
-
-Cell = tuple[str, str, str, str]  # project, API key, person, model
+Place = tuple[str, str, str, str, str]  # project, API key, person, model, endpoint
 
 
 class _Sum:
-    """What a cell of one day adds up to."""
+    """What one place of a day adds up to."""
 
     def __init__(self) -> None:
         self.key_id = ""
@@ -35,7 +31,7 @@ class _Sum:
 
 
 def recompute(session: Session, days: Collection[date], prices: PriceBook) -> None:
-    """Make the daily spend of these days anew, on both clocks, and say which rows count."""
+    """Make the rollups of these days anew, on both clocks, and say which rows count."""
     for part in batched(sorted(days)):
         session.execute(sa.delete(DailySpend).where(DailySpend.day.in_(part)))
         _billed(session, part)
@@ -49,7 +45,8 @@ def _billed(session: Session, days: list[date]) -> None:
     billed = (
         sa.select(
             CostFact.day, sa.literal(Clock.BILLED.value), CostSeries.project_remote_id, CostSeries.api_key_remote_id,
-            CostSeries.person_id, CostSeries.model, sa.func.max(CostSeries.key_id), sa.true(), sa.func.sum(CostFact.amount),
+            CostSeries.person_id, CostSeries.model, sa.literal(""), sa.func.max(CostSeries.key_id), sa.true(),
+            sa.func.sum(CostFact.amount),
             zero, zero, zero, zero, zero,
         )
         .join(CostSeries, CostSeries.id == CostFact.series_id)
@@ -68,16 +65,16 @@ def _estimated(session: Session, day: date, prices: PriceBook) -> None:
     # Facts of one series with the same detail are added up in the database; `count` says how often the detail stands.
     query = (
         sa.select(
-            s.project_remote_id, s.api_key_remote_id, s.person_id, s.model, s.key_id, s.batch, s.service_tier,
+            s.project_remote_id, s.api_key_remote_id, s.person_id, s.model, s.endpoint, s.key_id, s.batch, s.service_tier,
             f.detail, sa.func.count(), *(sa.func.sum(column) for column in columns),
         )
         .join(s, s.id == f.series_id)
         .where(f.bucket_start >= midnight(day), f.bucket_start < midnight(day + DAY))
         .group_by(s.id, f.detail)
     )  # fmt: skip
-    cells: dict[Cell, _Sum] = defaultdict(_Sum)
-    for project, api_key, person, model, key_id, batch, tier, detail, count, *totals in session.execute(query):
-        cell = cells[project, api_key, person, model]
+    sums: dict[Place, _Sum] = defaultdict(_Sum)
+    for project, api_key, person, model, endpoint, key_id, batch, tier, detail, count, *totals in session.execute(query):
+        cell = sums[project, api_key, person, model, endpoint]
         cell.key_id = max(cell.key_id, key_id)
         requests, tokens, cached, written, output = (int(total) for total in totals)
         measures = Measures(requests, tokens, cached, written, output)
@@ -95,16 +92,16 @@ def _estimated(session: Session, day: date, prices: PriceBook) -> None:
         session, DailySpend,
         [
             (
-                day.isoformat(), Clock.ESTIMATED.value, *cell, total.key_id, True, int(total.amount.scaleb(9)), total.requests,
+                day.isoformat(), Clock.ESTIMATED.value, *place, total.key_id, True, int(total.amount.scaleb(9)), total.requests,
                 total.input_tokens, total.cached_tokens, total.output_tokens, total.unpriced_tokens,
             )
-            for cell, total in cells.items()
+            for place, total in sums.items()
         ],
     )  # fmt: skip
 
 
 def mark_counting(session: Session, days: Collection[date]) -> None:
-    """Set `counts`: of a settled day the billed rows; of another one, per project, the clock that shows more.
+    """Set `counts`, and make the cells: of a settled day the billed rows; of another, per project, the clock that shows more.
 
     The choice is made per project and day, so that every way of adding up gives the same total. Taking the higher one errs
     towards a warning that comes early: the bill may lack what was used this morning, the estimate lacks what has no price.
@@ -138,6 +135,7 @@ def mark_counting(session: Session, days: Collection[date]) -> None:
                     .where(DailySpend.day == day, DailySpend.project_remote_id.in_(some))
                     .values(counts=DailySpend.clock == Clock.ESTIMATED)
                 )
+    cells.remake(session, days)
 
 
 def _estimate_counts(totals: dict[Clock, Decimal]) -> bool:

@@ -8,6 +8,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 DAY: Final = timedelta(days=1)
+COSTS: Final = "costs"
+"""The name of the costs endpoint in the sync ledger."""
+CURRENCY: Final = "usd"
+"""What reports add up. Bills in other currencies are shown beside them."""
 SETTLE: Final = timedelta(hours=72)
 """A day that has been over and unchanged for so long is taken as final. OpenAI restates buckets for about two days."""
 REVISIT_DAYS: Final = 40

@@ -24,10 +24,10 @@ from govern.core.errors import Rejected
 from govern.core.uow import Actor, ActorKind, UnitOfWork, UnitsOfWork
 from govern.ports import UsageSource
 from govern.usage import attribution, rollup
+from govern.usage.bulk import serialize
 from govern.usage.models import CostFact, SyncWindow
 from govern.usage.prices import PriceBook, load_prices
-from govern.usage.rollup import COSTS
-from govern.usage.rules import DAY, Pulled, due_days, is_settled, midnight, ranges
+from govern.usage.rules import COSTS, DAY, Pulled, due_days, is_settled, midnight, ranges
 from govern.usage.staging import Dims, Staged, Values, digest, stage_costs, stage_usage
 from govern.usage.writers import CostWriter, UsageWriter, Writer
 
@@ -35,7 +35,6 @@ ENDPOINTS: Final = ("completions",)
 WIDTH: Final = "1h"
 _DAYS_PER_USAGE_CALL: Final = 7  # 168 hourly buckets are the most that one page holds
 _DAYS_PER_COST_CALL: Final = 31
-_LOCK: Final = 7_205_759_404  # any constant of our own
 
 
 def run_usage(
@@ -128,7 +127,7 @@ class _Run:
         day = staged.start
         while day < staged.end:
             with self._unit_of_work(self._actor) as uow:
-                _serialize(uow)
+                serialize(uow.session)
                 self._store_day(uow, writer, staged, day, began)
                 crashpoint("usage.sync.before_commit")
             day += DAY
@@ -180,7 +179,7 @@ class _Run:
             if not attribution.find_stale(session, known):
                 return
         with self._unit_of_work(self._actor) as uow:
-            _serialize(uow)
+            serialize(uow.session)
             stale = attribution.find_stale(uow.session, attribution.registry(uow.session))
             days = attribution.relearn(uow.session, stale)
             rollup.recompute(uow.session, days, self._prices)
@@ -195,12 +194,6 @@ def _read_whole(read: Callable[[date, date], Staged], start: date, end: date) ->
         if error.status != 400:
             raise
         return read(start, end)
-
-
-def _serialize(uow: UnitOfWork) -> None:
-    """Let one transaction at a time write here: usage and costs share the rollups of a day. SQLite has one writer anyway."""
-    if uow.session.get_bind().dialect.name == "postgresql":
-        uow.session.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
 
 
 def _window(uow: UnitOfWork, writer: Writer, day: date) -> SyncWindow:

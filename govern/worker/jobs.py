@@ -26,6 +26,7 @@ from govern.keys import sync as key_sync
 from govern.members import sync as directory
 from govern.offboarding import service as offboarding
 from govern.settings import Settings
+from govern.usage import cells
 from govern.usage import queries as usage_queries
 from govern.usage import sync as usage
 from govern.worker import housekeeping
@@ -54,6 +55,7 @@ def timetable(settings: Settings) -> tuple[Job, ...]:
         # Spend is put down to people and projects, so these should be known first.
         Job("usage.sync", timedelta(minutes=sync.usage_minutes), sync_usage, after="directory.sync"),
         Job("costs.sync", timedelta(minutes=sync.costs_minutes), sync_costs, after="directory.sync"),
+        Job("usage.roll_up", timedelta(minutes=5), roll_up, after="usage.sync"),
         Job("budgets.evaluate", timedelta(minutes=5), evaluate_budgets, after="usage.sync"),
         Job("findings.evaluate", timedelta(minutes=5), evaluate_findings, after="events.pull"),
         Job("keys.expire", timedelta(minutes=5), expire_keys),
@@ -103,6 +105,11 @@ def sync_costs(govern: Govern, _progress: Progress) -> Report:
     return usage.run_costs(
         govern.unit_of_work, govern.need_outside().usage, trailing_days=sync.trailing_days, backfill_days=sync.backfill_days
     )
+
+
+def roll_up(govern: Govern, _progress: Progress) -> Report:
+    """Bring the coarser rollups up to date: teams and cost centres that people moved between, and stretches of days."""
+    return cells.run(govern.unit_of_work, utcnow().date())
 
 
 def evaluate_budgets(govern: Govern, _progress: Progress) -> Report:

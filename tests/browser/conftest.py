@@ -61,7 +61,7 @@ def furnish(service: Live) -> Furnished:
         "project": f"/projects/{seen.project_id}", "keys": "/keys", "key-new": "/keys/new", "key": f"/keys/{seen.id}",
         "key-revoke": f"/keys/{seen.id}/revoke", "key-revoked": f"/keys/{ended.id}", "key-rotate": f"/keys/{seen.id}/rotate",
         "usage": "/usage?by=project&range=30",
-        "usage-key": "/usage?by=key&view=estimated", "budgets": "/budgets", "budget": f"/budgets/{budget.id}",
+        "usage-key": "/usage?by=key&clock=estimated", "budgets": "/budgets", "budget": f"/budgets/{budget.id}",
         "budget-new": "/budgets/new", "budget-retire": f"/budgets/{budget.id}/retire", "alerts": "/alerts",
         "audit": "/audit-events?verify=yes", "jobs": "/jobs", "tokens": "/tokens", "token-new": "/tokens/new", "me": "/me",
     }  # fmt: skip

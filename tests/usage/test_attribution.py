@@ -47,7 +47,7 @@ def remote_id(govern: Govern, key_id: str) -> str:
     return found
 
 
-def people(govern: Govern, view: View = View.COUNTED) -> dict[str, Decimal]:
+def people(govern: Govern, view: View = View.BEST) -> dict[str, Decimal]:
     with govern.unit_of_work.reading() as session:
         lines = queries.lines(session, *MARCH, by=[By.PERSON], view=view)
     return {line.ids[By.PERSON]: line.figure.amount for line in lines}

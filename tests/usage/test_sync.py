@@ -42,7 +42,7 @@ def pull(unit_of_work: UnitsOfWork, source: Reported, *, trailing: int = 3, back
     }
 
 
-def total(unit_of_work: UnitsOfWork, view: View = View.COUNTED) -> Decimal:
+def total(unit_of_work: UnitsOfWork, view: View = View.BEST) -> Decimal:
     with unit_of_work.reading() as session:
         return queries.totals(session, *MARCH, view=view).whole.amount
 
@@ -216,7 +216,7 @@ def test_a_model_without_a_price_is_counted_and_never_taken_as_free(unit_of_work
     pull(unit_of_work, source)
     with unit_of_work.reading() as session:
         assert queries.unpriced_models(session, *MARCH) == {"gpt-99": 1_000_007}
-        assert queries.totals(session, *MARCH).unpriced_tokens == 1_000_007
+        assert queries.totals(session, *MARCH).counts.unpriced_tokens == 1_000_007
 
 
 def test_rows_outside_the_days_that_were_asked_for_are_not_mixed_in(unit_of_work: UnitsOfWork) -> None:

@@ -1,4 +1,4 @@
-"""`/costs`: dollars, each saying from which clock, by any combination of day, project, person, key and model."""
+"""`/costs`: dollars, each saying from which clock, by any combination of groups and a step of time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import marshmallow as ma
 from flask.views import MethodView
 
 from govern.usage import queries
-from govern.web import scope
 from govern.web.access import reads, requires
 from govern.web.api import spend
 from govern.web.api.blueprint import ApiBlueprint
@@ -23,6 +22,7 @@ class CostOut(spend.GroupOut):
     amount_usd = Usd(required=True)
     billed_usd = Usd(required=True)
     estimated_usd = Usd(required=True)
+    previous_usd = Usd(required=True, allow_none=True, metadata={"description": "null unless a comparison was asked for."})
 
 
 _Page = page_of(
@@ -43,10 +43,11 @@ class Costs(MethodView):
         """List costs in groups."""
         lines, following = spend.page_of_lines(args)
         start, end = spend.days(args)
-        totals = queries.totals(reads(), start, end, view=args["view"], person_ids=scope.people_within("usage:read"))
+        totals = queries.totals(reads(), start, end, view=args["clock"], only=spend.only(args))
         items = [
             spend.group(line) | {
                 "amount_usd": line.figure.amount, "billed_usd": line.figure.billed, "estimated_usd": line.figure.estimated,
+                "previous_usd": line.previous and line.previous.amount,
             }
             for line in lines
         ]  # fmt: skip

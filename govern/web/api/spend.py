@@ -12,46 +12,91 @@ from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput, NotFound
 from govern.people import queries as people
 from govern.usage import queries
-from govern.usage.names import By
-from govern.usage.queries import Line, Only, View
+from govern.usage.names import By, Whose
+from govern.usage.questions import Line, Only, View
 from govern.web import scope
 from govern.web.access import reads
 from govern.web.api import paging
 from govern.web.api.shapes import Id, PageQuery, Schema, Text, Usd, Who, maybe_instant, maybe_text
 
 LONGEST: Final = timedelta(days=732)
+NOT_KNOWN: Final = "none"
+"""In an address: what has no person, no team … ('' in `Only`)."""
 
 
-class SpendQuery(PageQuery):
-    """Which UTC days, grouped how, of whom."""
+_LIMIT: Final = " `none`: where it is not known."
+
+
+class RangeQuery(Schema):
+    """Which UTC days, on which clock, of whom."""
 
     start = ma.fields.Date(metadata={"description": "The first UTC day; without it 30 days before the end."})
     end = ma.fields.Date(metadata={"description": "The first UTC day that no longer counts; without it tomorrow."})
-    by = DelimitedList(
-        ma.fields.Enum(By, by_value=True), load_default=lambda: [By.DAY], validate=ma.validate.Length(1, len(By)),
-        metadata={"description": "Group by these, separated by commas.", "uniqueItems": True},
+    clock = ma.fields.Enum(
+        View, by_value=True, load_default=View.BEST,
+        metadata={"description": "`best`: billed where a day is settled, else the clock that shows more."},
     )  # fmt: skip
-    view = ma.fields.Enum(
-        View, by_value=True, load_default=View.COUNTED,
-        metadata={"description": "`counted`: billed where a day is settled, else the clock that shows more."},
+    project = Id(metadata={"description": "Our id or OpenAI's." + _LIMIT})
+    person = Who(metadata={"description": "Id or address." + _LIMIT})
+    team = Text(1, 200, metadata={"description": "Where people stood on each day." + _LIMIT})
+    cost_centre = Text(1, 200, metadata={"description": "Where people stood on each day." + _LIMIT})
+    key = Id(metadata={"description": "Our id or OpenAI's." + _LIMIT})
+    model = Text(1, 200, metadata={"description": "As OpenAI names it." + _LIMIT})
+    endpoint = Text(1, 60, metadata={"description": "Of usage; a bill names none." + _LIMIT})
+    line_item = Text(1, 300, metadata={"description": "Of the bill; an estimate has none." + _LIMIT})
+    whose = ma.fields.Enum(
+        Whose, by_value=True, metadata={"description": "Only people's, projects' own, or what could not be attributed."}
+    )
+
+
+def grouped_by(*default: By) -> DelimitedList:
+    """The field `by`."""
+    return DelimitedList(
+        ma.fields.Enum(By, by_value=True), load_default=lambda: list(default), validate=ma.validate.Length(1, 6),
+        metadata={
+            "description": "Group by these, separated by commas, among them at most one of hour, day, week (by its Monday) and "
+            "month. Hours: of at most three days, estimated.",
+            "uniqueItems": True,
+        },
     )  # fmt: skip
-    project = Id()
-    person = Who()
-    key = Id()
-    model = Text(1, 200)
+
+
+class SpendQuery(PageQuery, RangeQuery):
+    """What to list, and in which order."""
+
+    by = grouped_by(By.DAY)
+    order = ma.fields.String(
+        load_default="group", validate=ma.validate.OneOf(["group", "amount"]),
+        metadata={"description": "`amount`: largest first."},
+    )  # fmt: skip
+    compare = ma.fields.String(
+        validate=ma.validate.OneOf(["previous"]), load_default=None,
+        metadata={
+            "description": "Beside each group its amount in the range before: whole months with as many months, a month so far "
+            "with the same days of the month before, other ranges with as many days."
+        },
+    )  # fmt: skip
 
 
 class GroupOut(Schema):
     """The group; only what was asked for is there. null: not known."""
 
+    hour = ma.fields.String(allow_none=True)
     day = ma.fields.String(allow_none=True)
+    week = ma.fields.String(allow_none=True)
+    month = ma.fields.String(allow_none=True)
+    whose = ma.fields.String(allow_none=True)
     project = maybe_text()
     project_name = maybe_text()
     person = maybe_text()
     person_name = maybe_text()
+    team = maybe_text()
+    cost_centre = maybe_text()
     key = maybe_text()
     key_name = maybe_text()
     model = maybe_text()
+    endpoint = maybe_text()
+    line_item = maybe_text()
 
 
 class FreshnessOut(Schema):
@@ -92,20 +137,25 @@ def days(args: dict[str, Any]) -> tuple[date, date]:
 def page_of_lines(args: dict[str, Any]) -> tuple[list[Line], str | None]:
     """The lines of one page and the cursor of the next. Raises InvalidInput."""
     start, end = days(args)
-    by = list(dict.fromkeys(args["by"]))
-    only = Only(
-        project_id=args.get("project"), person_id=_person(args), key_id=args.get("key"), model=args.get("model"),
-        person_ids=scope.people_within("usage:read"),
-    )  # fmt: skip
     rows = queries.lines(
-        reads(), start, end, by=by, view=args["view"], only=only, after=paging.after(args.get("cursor")), limit=args["limit"] + 1
-    )
+        reads(), start, end, by=list(dict.fromkeys(args["by"])), view=args["clock"], only=only(args),
+        after=paging.after(args.get("cursor")), limit=args["limit"] + 1, largest_first=args["order"] == "amount",
+        compare=args["compare"] is not None,
+    )  # fmt: skip
     return paging.page(rows, args["limit"], lambda line: line.cursor)
 
 
+def only(args: dict[str, Any]) -> Only:
+    """The limits of the query, within what the asker may see. Raises NotFound."""
+    plain = {name: args[name] for name in ("model", "team", "cost_centre", "endpoint", "line_item", "whose") if name in args}
+    ids = {f"{name}_id": args[name] for name in ("project", "key") if name in args}
+    limits: dict[str, Any] = {name: "" if value == NOT_KNOWN else value for name, value in (plain | ids).items()}
+    return Only(**limits, person_id=_person(args), person_ids=scope.people_within("usage:read"))
+
+
 def _person(args: dict[str, Any]) -> str | None:
-    if "person" not in args:
-        return None
+    if args.get("person", NOT_KNOWN) == NOT_KNOWN:
+        return "" if "person" in args else None
     missing = f"There is no person {args['person']!r}."
     person = people.find(reads(), args["person"])
     scope.check_person("usage:read", person.id if person else None, missing)

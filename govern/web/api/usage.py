@@ -1,4 +1,4 @@
-"""`/usage`: requests and tokens, by any combination of day, project, person, key and model."""
+"""`/usage`: requests and tokens, by any combination of groups and a step of time."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class UsageOut(spend.GroupOut):
     output_tokens = ma.fields.Integer(required=True)
     unpriced_tokens = ma.fields.Integer(required=True)
     amount_usd = Usd(required=True)
+    previous_usd = Usd(required=True, allow_none=True)
 
 
 @blueprint.route("")
@@ -39,8 +40,7 @@ class Usage(MethodView):
         lines, following = spend.page_of_lines(args)
         items = [
             spend.group(line) | {
-                "requests": line.requests, "input_tokens": line.input_tokens, "cached_tokens": line.cached_tokens,
-                "output_tokens": line.output_tokens, "unpriced_tokens": line.unpriced_tokens, "amount_usd": line.figure.amount,
+                **line.counts._asdict(), "amount_usd": line.figure.amount, "previous_usd": line.previous and line.previous.amount,
             }
             for line in lines
         ]  # fmt: skip

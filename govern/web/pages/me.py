@@ -11,7 +11,7 @@ from govern.identity import queries as identity
 from govern.keys import queries as keys
 from govern.members import queries as members
 from govern.projects import queries as projects
-from govern.usage.queries import Only
+from govern.usage.questions import Only
 from govern.web.access import current_person, govern, reads, requires
 from govern.web.pages import ranges, spend
 

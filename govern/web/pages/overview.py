@@ -20,7 +20,7 @@ from govern.members import queries as members
 from govern.members.models import InviteState
 from govern.usage import queries as usage
 from govern.usage.names import By
-from govern.usage.queries import Figure, Only
+from govern.usage.questions import Figure, Only
 from govern.web import scope
 from govern.web.access import current_principal, govern, reads, requires
 from govern.web.pages import alerts, budgets, counts, ranges, spend, words

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
 from govern.usage import queries
 from govern.usage.names import By
-from govern.usage.queries import EVERYTHING, Figure, Line, Only, View
+from govern.usage.questions import EVERYTHING, Figure, Line, Only, View
 from govern.web.pages.ranges import Range
 
 DRAWN: Final = 6
@@ -26,7 +26,7 @@ class Question:
 
     days: Range
     by: By
-    view: View = View.COUNTED
+    view: View = View.BEST
     only: Only = EVERYTHING
 
 
@@ -78,12 +78,12 @@ def groups(session: Session, question: Question) -> Groups:
     """The largest groups of the range."""
     days, by, view, only = question.days, question.by, question.view, question.only
     found = queries.lines(session, days.start, days.end, by=(by,), view=view, only=only, largest_first=True, limit=LISTED)
-    shown = [line for line in found if line.figure.amount or line.requests]
+    shown = [line for line in found if line.figure.amount or line.counts.requests]
     whole = total(session, days, only, view)
     return Groups(shown, whole.amount - sum((line.figure.amount for line in shown), Decimal(0)), whole)
 
 
-def total(session: Session, days: Range, only: Only, view: View = View.COUNTED) -> Figure:
+def total(session: Session, days: Range, only: Only, view: View = View.BEST) -> Figure:
     """The whole of the range."""
     daily = [line.figure for line in queries.lines(session, days.start, days.end, view=view, only=only)]
     return Figure(
@@ -119,5 +119,9 @@ def _daily(session: Session, question: Question, only: Only) -> list[Decimal]:
 
 def narrowed(only: Only, by: By, group: str) -> Only:
     """The same question, about one group."""
-    names = {By.PERSON: "person_id", By.PROJECT: "project_id", By.KEY: "key_id", By.MODEL: "model"}
-    return replace(only, **{names[by]: group})
+    names = {
+        By.PERSON: "person_id", By.PROJECT: "project_id", By.KEY: "key_id", By.MODEL: "model", By.TEAM: "team",
+        By.COST_CENTRE: "cost_centre", By.ENDPOINT: "endpoint", By.LINE_ITEM: "line_item",
+    }  # fmt: skip
+    limit: dict[str, Any] = {names[by]: group}
+    return replace(only, **limit)

@@ -10,7 +10,7 @@ from govern.people import queries as people
 from govern.projects import queries as projects
 from govern.usage import queries
 from govern.usage.names import By
-from govern.usage.queries import Line, Only, View
+from govern.usage.questions import Line, Only, View
 from govern.web import scope
 from govern.web.access import reads, requires
 from govern.web.pages import forms, ranges, spend
@@ -18,7 +18,7 @@ from govern.web.pages import forms, ranges, spend
 blueprint = Blueprint("usage_page", __name__, url_prefix="/usage")
 
 GROUPS: Final = (("person", "Person"), ("project", "Project"), ("model", "Model"), ("key", "Key"), ("day", "Day"))
-VIEWS: Final = (("counted", "What counts"), ("billed", "Billed"), ("estimated", "Estimated"))
+VIEWS: Final = (("best", "What counts"), ("billed", "Billed"), ("estimated", "Estimated"))
 _NOBODY: Final = {By.PERSON: "Not put down to a person", By.PROJECT: "No project", By.MODEL: "No model", By.KEY: "No key"}
 
 
@@ -28,7 +28,7 @@ def index() -> str:
     """A range of days, grouped, as a chart and a table that agree."""
     days = ranges.asked()
     by = forms.query_state("by", By) or By.PERSON
-    view = forms.query_state("view", View) or View.COUNTED
+    view = forms.query_state("clock", View) or View.BEST
     only = Only(
         project_id=forms.query_text("project"), person_id=forms.query_text("person"), key_id=forms.query_text("key"),
         model=forms.query_text("model"), person_ids=scope.people_within("usage:read"),

@@ -59,7 +59,7 @@ TABLE = {
     "/findings?type=orphan&state=open": (SEEN, REFUSED, SEEN, REFUSED),
     "/findings/{finding}": (SEEN, REFUSED, SEEN, REFUSED),
     "/usage": (SEEN, SEEN, SEEN, SEEN),
-    "/usage?by=project&view=billed&range=90": (SEEN, SEEN, SEEN, SEEN),
+    "/usage?by=project&clock=billed&range=90": (SEEN, SEEN, SEEN, SEEN),
     "/budgets": (SEEN, SEEN, SEEN, SEEN),
     "/budgets/new": (SEEN, REFUSED, REFUSED, REFUSED),
     "/budgets/{budget}": (SEEN, SEEN, SEEN, SEEN),
