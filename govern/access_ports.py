@@ -65,6 +65,7 @@ class RemoteEvent:
     """One event of OpenAI's audit log. `resource_id` is what was changed; `project_id` is often only the default project.
 
     `actor_kind` is `session` (somebody at OpenAI's dashboard) or `api_key`; `actor_key_id` is the admin key that was used.
+    `request_id`: of the request that made it, where the log tells it.
     """
 
     id: str
@@ -76,6 +77,7 @@ class RemoteEvent:
     actor_id: str | None
     actor_email: str | None
     actor_key_id: str | None
+    request_id: str | None
     details: Mapping[str, Any]
 
 

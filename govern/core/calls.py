@@ -24,7 +24,10 @@ RECORDER = Actor(ActorKind.EFFECT, "calls", "record of calls")
 
 
 class ProviderCall(Base):
-    """One call that was to change something. `status` null: no answer came, so it may or may not have happened."""
+    """One call that was to change something, written down before it is sent: a worker that dies in the middle leaves it here.
+
+    `status` null: no answer came, so it may or may not have happened. `touched`: the provider's ids that the answer named.
+    """
 
     __tablename__ = "provider_calls"
 
@@ -34,7 +37,13 @@ class ProviderCall(Base):
     method: Mapped[str] = mapped_column(sa.String(10))
     path: Mapped[str] = mapped_column(sa.String(500))
     status: Mapped[int | None]
-    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+    touched: Mapped[list[str] | None] = mapped_column(sa.JSON(none_as_null=True))
+
+    @property
+    def may_have_happened(self) -> bool:
+        """Whether it changed something, as far as its answer tells: a refusal did not."""
+        return self.status is None or self.status < 400 or self.status >= 500
 
 
 _effect: ContextVar[str | None] = ContextVar("govern_effect", default=None)
@@ -50,23 +59,36 @@ def acting_for(effect_id: str) -> Iterator[None]:
         _effect.reset(token)
 
 
-def note(unit_of_work: UnitsOfWork, *, method: str, path: str, status: int | None, request_id: str | None) -> None:
-    """Keep one call. Never raises for the database: the call was made, and its outcome must reach whoever asked for it."""
-    try:
-        with unit_of_work(RECORDER) as uow:
-            uow.session.add(
-                ProviderCall(
-                    id=uow.new_id("call"),
-                    request_id=request_id[:200] if request_id else None,
-                    effect_id=_effect.get(),
-                    method=method,
-                    path=path[:500],
-                    status=status,
-                    at=uow.now,
-                )
-            )
-    except sa.exc.SQLAlchemyError as error:
-        log.warning("calls.not_kept", method=method, request_id=request_id, error=type(error).__name__)
+class Record:
+    """Keeps calls. Never raises for the database: a revocation must not wait for its own record."""
+
+    def __init__(self, unit_of_work: UnitsOfWork) -> None:
+        self._unit_of_work = unit_of_work
+
+    def begin(self, method: str, path: str) -> str | None:
+        """Write down that the call is about to be sent; gives its id, or None if it could not be kept."""
+        try:
+            with self._unit_of_work(RECORDER) as uow:
+                call = ProviderCall(
+                    id=uow.new_id("call"), effect_id=_effect.get(), method=method, path=path[:500], at=uow.now
+                )  # fmt: skip
+                uow.session.add(call)
+                return call.id
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("calls.not_kept", method=method, error=type(error).__name__)
+            return None
+
+    def finish(self, call_id: str | None, status: int, request_id: str | None, touched: Sequence[str]) -> None:
+        """Write down what was answered."""
+        if call_id is None:
+            return
+        try:
+            with self._unit_of_work(RECORDER) as uow:
+                call = uow.session.get_one(ProviderCall, call_id)
+                call.status, call.touched = status, list(touched) or None
+                call.request_id = request_id[:200] if request_id else None
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("calls.not_kept", request_id=request_id, error=type(error).__name__)
 
 
 def calls_for(session: Session, subject_ids: Sequence[str]) -> Sequence[ProviderCall]:

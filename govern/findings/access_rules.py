@@ -10,6 +10,7 @@ from govern.findings.candidates import Candidate, found, is_leaving
 from govern.findings.models import Severity
 from govern.findings.snapshot import Snapshot
 from govern.findings.types import NONE
+from govern.inventory.models import ProviderEvent, Verdict
 from govern.keys.models import ENDED_STATES, KeyState
 from govern.keys.sync import NAME_PREFIX
 from govern.people.models import PersonState
@@ -104,15 +105,30 @@ _WATCHED: Final = (
 
 
 def changed_around_us(seen: Snapshot) -> Iterator[Candidate]:
-    """What gives access and was not done by us. Ends are no findings: they take access away."""
+    """What gives access and was not done by us; ends are no findings, they take access away. What was done with the admin key of
+    this service but not by it is told whatever it is: somebody else has the key."""
     for event in seen.events:
-        if event.type.startswith(_WATCHED) and not event.type.endswith((".deleted", ".removed")):
+        label = f"{event.type}: {event.resource_remote_id or 'unknown'}"
+        if event.verdict is Verdict.OUR_KEY:
+            sentence = "With the admin key of this service, and by no call of it: somebody else uses that key. Replace it."
+            yield found(
+                "changed_around_us", "provider_events", event.id, label, sentence, event.at, severity=Severity.HIGH
+            )  # fmt: skip
+        elif event.type.startswith(_WATCHED) and not event.type.endswith((".deleted", ".removed")):
+            if _came_as_invited(seen, event):
+                continue
             who = event.actor_email or event.actor_remote_id or "somebody"
             how = "with an admin key" if event.actor_kind == "api_key" else "at OpenAI's dashboard"
-            label = f"{event.type}: {event.resource_remote_id or 'unknown'}"
             yield found(
                 "changed_around_us", "provider_events", event.id, label, f"By {who}, {how}, not through this service.", event.at
             )
+
+
+def _came_as_invited(seen: Snapshot, event: ProviderEvent) -> bool:
+    """Whether somebody took the seat that an invite of ours offered: they did it, and we wanted it."""
+    seat = seen.members.get(event.resource_remote_id or "")
+    own = seat is not None and seat.email is not None and seat.email == event.actor_email
+    return event.type == "user.added" and own and event.actor_email in seen.accepted
 
 
 def stray_account(seen: Snapshot) -> Iterator[Candidate]:

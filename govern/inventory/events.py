@@ -1,10 +1,10 @@
-"""Pull OpenAI's own audit log and say of every event whether it was ours or made around us."""
+"""Pull OpenAI's own audit log, and say of every event whether a call of ours made it or whether it was made around us."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
@@ -12,18 +12,23 @@ from sqlalchemy.orm import Session
 
 from govern.access_ports import AuditSource, RemoteEvent
 from govern.core import readings
+from govern.core.calls import ProviderCall
 from govern.core.clock import utcnow
 from govern.core.crypto import contains_secret
 from govern.core.uow import Actor, ActorKind, UnitOfWork, UnitsOfWork
-from govern.inventory.models import AdminKey, ProviderEvent
-from govern.keys.models import ObservedKey
+from govern.inventory import queries
+from govern.inventory.models import EventLog, ProviderEvent
+from govern.inventory.rules import NEAR, Calls, JoinedBy
+from govern.keys.models import KeyVersion, ObservedKey
 from govern.projects.models import Project, ServiceAccount
 
 JOB: Final = Actor(ActorKind.JOB, "events.pull", "events.pull")
 SWEEP: Final = "audit_log"
-OVERLAP: Final = timedelta(minutes=10)
+OVERLAP: Final = timedelta(hours=1)
 """An event may appear later than one that happened after it; what is read twice is recognized by its id."""
 HISTORY: Final = timedelta(days=30)
+AGAIN: Final = timedelta(days=1)
+"""How long an event made with our key and explained by no call is looked at again: the call may have been written down since."""
 MOVING: Final = ("api_key.", "service_account.", "project.", "user.", "invite.")
 """Events that change what the directory sync lists."""
 
@@ -40,25 +45,50 @@ class Pulled:
 
 def pull(unit_of_work: UnitsOfWork, source: AuditSource) -> Pulled:
     """Store every event that is not known yet. `enabled` 0: the organization's log is not switched on."""
+    asked_at = utcnow()
     with unit_of_work.reading() as session:
-        newest = session.scalar(sa.select(sa.func.max(ProviderEvent.at)))
         first = session.get(readings.Reading, (SWEEP, "")) is None
-        ours = set(session.scalars(sa.select(AdminKey.remote_id).where(AdminKey.is_ours)))
-    # OpenAI's clock may be ahead of ours: an event from the future must not hide the present.
-    listed = source.events(min(newest, utcnow()) - OVERLAP if newest else utcnow() - HISTORY)
-    if listed is None:
-        return Pulled({"added": 0, "around_us": 0, "enabled": 0})
+        since = _since(session, asked_at)
+    listed = source.events(since)
     with unit_of_work(JOB) as uow:
+        _note(uow, asked_at, since, is_on=listed is not None)
+        if listed is None:
+            return Pulled({"added": 0, "around_us": 0, "with_our_key": 0, "enabled": 0})
         number = readings.begin(uow, SWEEP)
         known = _known(uow.session, [event.id for event in listed])
         fresh = {event.id: event for event in listed if event.id not in known}
-        rows = [_row(uow, event, is_ours=event.actor_key_id in ours, is_history=first) for event in fresh.values()]
+        rows = [_row(uow, event, is_history=first) for event in fresh.values()]
         uow.session.add_all(rows)
+        uow.session.flush()
+        _judge(uow, [*rows, *queries.unexplained(uow.session, uow.now - AGAIN)])
         readings.finish(uow, SWEEP, number)
         foreign = [row for row in rows if not row.is_ours and not row.is_history]
         moved = [_place(uow.session, row) for row in foreign if row.type.startswith(MOVING)]
-    report = {"added": len(rows), "around_us": len(foreign), "enabled": 1}
+    with_our_key = sum(row.by_our_key for row in foreign)
+    report = {"added": len(rows), "around_us": len(foreign), "with_our_key": with_our_key, "enabled": 1}
     return Pulled(report, frozenset(place for place in moved if place), None in moved)
+
+
+def _since(session: Session, now: datetime) -> datetime:
+    """From when on to ask. Where the log does not show a change of ours yet, it is asked for that time again."""
+    newest = session.scalar(sa.select(sa.func.max(ProviderEvent.at)))
+    if newest is None:
+        return now - HISTORY
+    # OpenAI's clock may be ahead of ours: an event from the future must not hide the present.
+    since: datetime = min(newest, now) - OVERLAP
+    waiting: list[datetime] = [call.at - NEAR for call in queries.calls_not_shown(session, now)]
+    return min([since, *waiting])
+
+
+def _note(uow: UnitOfWork, asked_at: datetime, since: datetime, *, is_on: bool) -> None:
+    row = uow.session.get(EventLog, SWEEP)
+    if row is None:
+        row = EventLog(id=SWEEP, known_from=since if is_on else None)
+        uow.session.add(row)
+    elif is_on and not row.is_on:
+        row.known_from = asked_at  # what happened while it was off was not written down
+    row.is_on, row.asked_at = is_on, asked_at
+    row.read_until = asked_at if is_on else row.read_until
 
 
 def _known(session: Session, ids: Sequence[str]) -> set[str]:
@@ -69,13 +99,56 @@ def _known(session: Session, ids: Sequence[str]) -> set[str]:
     return found
 
 
-def _row(uow: UnitOfWork, event: RemoteEvent, *, is_ours: bool, is_history: bool) -> ProviderEvent:
+def _row(uow: UnitOfWork, event: RemoteEvent, *, is_history: bool) -> ProviderEvent:
     details = {name: value for name, value in event.details.items() if not contains_secret(str(value))}
     return ProviderEvent(
         id=uow.new_id("pev"), remote_id=event.id, type=event.type[:120], at=event.at, project_remote_id=event.project_id,
         resource_remote_id=(event.resource_id or "")[:200] or None, actor_kind=event.actor_kind, actor_remote_id=event.actor_id,
-        actor_email=(event.actor_email or "").casefold()[:320] or None, actor_key_remote_id=event.actor_key_id, is_ours=is_ours,
-        is_history=is_history, details=_plain(details), first_seen_at=uow.now,
+        actor_email=(event.actor_email or "").casefold()[:320] or None, actor_key_remote_id=event.actor_key_id,
+        request_id=event.request_id, is_ours=False, by_our_key=False, is_history=is_history, details=_plain(details),
+        first_seen_at=uow.now,
+    )  # fmt: skip
+
+
+def _judge(uow: UnitOfWork, rows: Sequence[ProviderEvent]) -> None:
+    """Find the call of ours that made each event."""
+    if not rows:
+        return
+    session = uow.session
+    our_keys = queries.our_admin_keys(session)
+    near = sa.select(ProviderCall).where(
+        ProviderCall.at >= min(row.at for row in rows) - NEAR, ProviderCall.at <= max(row.at for row in rows) + NEAR
+    )
+    by_kind = sa.select(ProviderEvent.call_id, ProviderEvent.type).where(ProviderEvent.joined_by == JoinedBy.KIND)
+    spent = {(str(row[0]), row[1]) for row in session.execute(by_kind)}
+    calls = Calls(session.scalars(near.order_by(ProviderCall.id)).all(), spent)
+    owners = _owners(session, {row.resource_remote_id for row in rows if row.resource_remote_id})
+    for row in sorted(rows, key=lambda each: each.at):
+        row.by_our_key = row.actor_key_remote_id is not None and row.actor_key_remote_id in our_keys
+        found = calls.explain(_as_told(row), owners.get(row.resource_remote_id or ""), our_keys)
+        if found is not None:
+            row.is_ours, row.call_id, row.joined_by = True, found.call_id, found.by.value
+
+
+def _owners(session: Session, key_ids: Collection[str]) -> dict[str, str]:
+    """OpenAI's id of a key → that of the account or user that it belongs or belonged to."""
+    wanted = sorted(key_ids)
+    found: dict[str, str] = {}
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        for key, owner in (
+            (ObservedKey.remote_id, ObservedKey.owner_remote_id), (KeyVersion.remote_id, KeyVersion.service_account_remote_id),
+        ):  # fmt: skip
+            rows = session.execute(sa.select(key, owner).where(key.in_(part)))
+            found |= {str(row[0]): str(row[1]) for row in rows if row[1] is not None}
+    return found
+
+
+def _as_told(row: ProviderEvent) -> RemoteEvent:
+    return RemoteEvent(
+        id=row.remote_id, type=row.type, at=row.at, project_id=row.project_remote_id, resource_id=row.resource_remote_id,
+        actor_kind=row.actor_kind, actor_id=row.actor_remote_id, actor_email=row.actor_email,
+        actor_key_id=row.actor_key_remote_id, request_id=row.request_id, details=row.details,
     )  # fmt: skip
 
 

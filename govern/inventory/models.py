@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -136,9 +137,25 @@ class FederationRule(Base):
     vanished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
+class Verdict(StrEnum):
+    """Who made a change that OpenAI's audit log tells of.
+
+    OURS: a call of this service explains it. OUR_KEY: made with the admin key of this service, but by no call of it: somebody
+    else uses the key. AROUND_US: made by anybody else. BEFORE: made with that key before this service watched.
+    """
+
+    OURS = "ours"
+    OUR_KEY = "our_key"
+    AROUND_US = "around_us"
+    BEFORE = "before"
+
+
 class ProviderEvent(Base):
-    """An event of OpenAI's audit log. `is_ours`: made with the admin key of this service. `is_history`: it was there when the
-    log was read for the first time, so nobody can be asked to have watched."""
+    """An event of OpenAI's audit log.
+
+    `is_ours`: explained by the call `call_id`, found by what `joined_by` says. `by_our_key`: made with the admin key of this
+    service. `is_history`: it was there when the log was read for the first time, so nobody can be asked to have watched.
+    """
 
     __tablename__ = "provider_events"
 
@@ -152,10 +169,37 @@ class ProviderEvent(Base):
     actor_remote_id: Mapped[str | None] = mapped_column(sa.String(120))
     actor_email: Mapped[str | None] = mapped_column(sa.String(320))
     actor_key_remote_id: Mapped[str | None] = mapped_column(sa.String(120))
+    request_id: Mapped[str | None] = mapped_column(sa.String(200))
     is_ours: Mapped[bool]
+    by_our_key: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    call_id: Mapped[str | None] = mapped_column(sa.String(40), index=True)
+    joined_by: Mapped[str | None] = mapped_column(sa.String(20))
     is_history: Mapped[bool]
     details: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
     first_seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.is_ours:
+            return Verdict.OURS
+        if not self.by_our_key:
+            return Verdict.AROUND_US
+        return Verdict.BEFORE if self.is_history else Verdict.OUR_KEY
+
+
+class EventLog(Base):
+    """How far OpenAI's audit log was read; one row. `is_on` false: the organization has not switched it on.
+
+    `known_from`: what happened before is not known here. `read_until`: what had been written down by then is.
+    """
+
+    __tablename__ = "event_log"
+
+    id: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
+    is_on: Mapped[bool]
+    asked_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    known_from: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    read_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class Adoption(Base):

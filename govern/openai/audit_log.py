@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -16,6 +17,7 @@ from govern.openai.fields import Fields
 from govern.openai.paths import path
 
 _LOGS: Final = "/organization/audit_logs"
+_REQUEST: Final = re.compile(r"(?P<request>req_.+?)(_\d{8})?")
 
 log = structlog.get_logger("govern.openai")
 
@@ -55,5 +57,15 @@ def _event(item: Fields) -> RemoteEvent:
         actor_id=fields.maybe_text(user, "id") or fields.maybe_text(account, "id"),
         actor_email=fields.maybe_text(user, "email"),
         actor_key_id=fields.maybe_text(through, "id") if how == "api_key" else None,
+        request_id=_request_id(item),
         details=details,
     )
+
+
+def _request_id(item: Fields) -> str | None:
+    """Of the request that made the event. No field is documented; the ids of some events are `req_…_20240101`."""
+    told = item.get("request_id")
+    if isinstance(told, str) and told:
+        return told[:200]
+    found = _REQUEST.fullmatch(fields.text(item, "id"))
+    return found["request"] if found else None

@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
 import httpx
@@ -39,8 +38,6 @@ USAGE_BYTES: Final = 64 * 2**20
 """A bucket of an organization with ten thousand people, grouped by everything, is some thirty megabytes."""
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
-Keep = Callable[[str, str, int | None, str | None], None]
-"""Is told of every call that was to change something: method, path, status (None without an answer), OpenAI's request id."""
 Query = Sequence[tuple[str, str]]
 Generation = Literal["auto", "2026-08", "2026-11"]
 
@@ -96,9 +93,9 @@ class OpenAIClient:
         base_url: str,
         generation: Generation = "auto",
         deadline: float = DEADLINE,
-        keep: Keep | None = None,
+        record: calls.Record | None = None,
     ) -> None:
-        self._keep = keep
+        self._record = record
         self._http, self._admin_key, self._deadline = http, admin_key, deadline
         self.pacing, self.generation = pacing, generation
         self._base = httpx.URL(base_url.rstrip("/"))
@@ -191,6 +188,8 @@ class OpenAIClient:
         request = self._http.build_request(call.method, url, params=list(call.query) or None, json=call.body)
         self._authorize(request, call.bearer or self._admin_key)
         said = log.bind(method=call.method, path=call.where.template, lane=current_lane().value, attempt=attempt)
+        changing = self._record is not None and call.method != "GET"
+        kept = self._record.begin(call.method, call.where.filled()) if self._record and changing else None
         began = time.monotonic()
         try:
             with ends_within(self._deadline):
@@ -201,13 +200,14 @@ class OpenAIClient:
                     response.close()
         except (httpx.HTTPError, OSError, zlib.error, failures.Oversized) as error:
             said.warning("openai.request", status=None, ms=_ms(began), request_id=None, error=type(error).__name__)
-            self._note_change(call, None, None)
             if isinstance(error, failures.Oversized):
                 raise
             raise failures.from_wire(error) from error
         request_id = response.headers.get("x-request-id")
         said.info("openai.request", status=response.status_code, ms=_ms(began), request_id=request_id)
-        self._note_change(call, response.status_code, request_id)
+        if self._record is not None and changing:
+            touched = fields.ids(answer) if response.is_success else ()
+            self._record.finish(kept, response.status_code, request_id, touched)
         self._note_date(response.headers)
         if response.status_code == 429:
             self.pacing.refused(permit, failures.retry_after(response.headers, self.their_now()))
@@ -227,10 +227,6 @@ class OpenAIClient:
         if (url.scheme, url.host, url.port) != (self._base.scheme, self._base.host, self._base.port):
             raise AssertionError("The admin key is for OpenAI's host only.")
         request.headers["authorization"] = f"Bearer {bearer.reveal()}"
-
-    def _note_change(self, call: Call, status: int | None, request_id: str | None) -> None:
-        if self._keep is not None and call.method != "GET":
-            self._keep(call.method, call.where.filled(), status, request_id)
 
     def _note_date(self, headers: httpx.Headers) -> None:
         date = failures.http_date(headers.get("date"))
@@ -307,9 +303,7 @@ def make_client(
         logging.getLogger(chatty).setLevel(logging.WARNING)
     rates = None if unit_of_work is None else LearnedRates(unit_of_work)
     pacing = Pacing(requests_per_minute=requests_per_minute, burst=burst, rates=rates, clock=clock, sleep=sleep)
-    keep = None if unit_of_work is None else partial(_keep_call, unit_of_work)
-    return OpenAIClient(http, pacing, admin_key=admin_key, base_url=base_url, generation=generation, deadline=deadline, keep=keep)
-
-
-def _keep_call(unit_of_work: UnitsOfWork, method: str, path: str, status: int | None, request_id: str | None) -> None:
-    calls.note(unit_of_work, method=method, path=path, status=status, request_id=request_id)
+    record = None if unit_of_work is None else calls.Record(unit_of_work)
+    return OpenAIClient(
+        http, pacing, admin_key=admin_key, base_url=base_url, generation=generation, deadline=deadline, record=record
+    )

@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from govern.core.clock import from_unix
+from govern.core.crypto import contains_secret
 from govern.core.errors import Unavailable
 
 Fields = Mapping[str, Any]
@@ -107,3 +108,13 @@ def items(item: Fields, field: str) -> Sequence[Fields]:
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
         raise malformed(field)
     return value
+
+
+def ids(body: bytes) -> list[str]:
+    """The ids that the answer of a change names: of the thing itself, and of what came with it. Nothing readable names none."""
+    try:
+        answer = parse(body)
+    except Unavailable:
+        return []
+    found = [each.get("id") for each in (answer, *(value for value in answer.values() if isinstance(value, dict)))]
+    return [id_[:200] for id_ in found if isinstance(id_, str) and id_ and not contains_secret(id_)]

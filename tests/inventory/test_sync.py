@@ -130,4 +130,4 @@ def test_a_log_that_is_not_switched_on_is_said_so(govern: Govern, openai: FakeOp
     world.synced()
     run_job(govern, "inventory.sync")
     openai.fault("audit_logs.list", kind="status:403", times=10)
-    assert run_job(govern, "events.pull") == {"added": 0, "around_us": 0, "enabled": 0, "projects": 0}
+    assert run_job(govern, "events.pull") == {"added": 0, "around_us": 0, "with_our_key": 0, "enabled": 0, "projects": 0}
