@@ -30,6 +30,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "login": ("govern.client.commands:login", "Sign in on this machine, to fetch your own key."),
     "logout": ("govern.client.commands:logout", "Sign this machine out."),
     "members": ("govern.cli.members:members", "List, invite and revoke members."),
+    "people": ("govern.cli.people:people", "See people and keep the directory: import, export, end dates."),
     "run": ("govern.client.commands:run", "Run a program with your key in its environment, and nowhere else."),
     "sync": ("govern.cli.sync:sync", "Pull the directory, usage and costs now."),
     "token": ("govern.cli.token:token", "Create, list and revoke API tokens."),

@@ -139,7 +139,7 @@ def _show_preview(found: Preview, *, as_json: bool) -> None:
         *found.breaks, *filter(None, [found.refused]), "Nothing was done.",
     ]  # fmt: skip
     for sentence in said:
-        click.echo("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in sentence))
+        click.echo(output.printable(sentence))
 
 
 def _place(session: Session, text: str) -> tuple[str, str]:

@@ -59,8 +59,12 @@ def cell(value: object) -> str:
         return ", ".join(f"{name} {count}" for name, count in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(cell(item) for item in value)
-    # Names come from outside; a terminal must not obey what stands in them.
-    return "".join(char if char.isprintable() else "�" for char in str(value)).replace("[", r"\[")
+    return printable(str(value)).replace("[", r"\[")
+
+
+def printable(text: str) -> str:
+    """The text for a terminal. Names come from outside; it must not obey what stands in them."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _plain(value: object) -> Any:

@@ -36,9 +36,12 @@ def ghost_member(seen: Snapshot) -> Iterator[Candidate]:
         if member.is_service_account or (person and (person.id in seen.known_people or person.state is not PersonState.ACTIVE)):
             continue
         label = member.email or member.name or member.remote_id
+        sentence = "The address stands in no directory, and nobody signed in with it."
+        if person and person.directory_gone_at:
+            sentence = f"The complete directory of {person.directory_gone_at:%Y-%m-%d} does not name the address any more."
         yield found(
-            "ghost_member", "members", member.id, label, "The address stands in no directory, and nobody signed in with it.",
-            member.added_at, fix="remove_person", target=member.person_id or member.id, owner_id=member.person_id,
+            "ghost_member", "members", member.id, label, sentence, member.added_at,
+            fix="remove_person", target=member.person_id or member.id, owner_id=member.person_id,
         )  # fmt: skip
 
 

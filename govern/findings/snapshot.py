@@ -99,7 +99,11 @@ def take(session: Session, now: datetime, limits: Thresholds) -> Snapshot:
         limits=limits,
         swept_at=readings.completed_at(session, DIRECTORY),
         people=people,
-        known_people=frozenset(signed_in | {row.id for row in people.values() if row.directory_at is not None}),
+        known_people=frozenset(
+            row.id
+            for row in people.values()
+            if row.directory_gone_at is None and (row.id in signed_in or row.directory_at is not None)
+        ),
         has_directory=any(row.directory_at is not None for row in people.values()),
         left_at={str(row[0]): row[1] for row in session.execute(done.group_by(Offboarding.person_id)) if row[0] and row[1]},
         members={remote_id: row for remote_id, row in members.items() if row.vanished_at is None},

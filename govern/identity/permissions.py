@@ -34,7 +34,8 @@ RANKING: Final = (Role.ADMIN, Role.MANAGER, Role.AUDITOR, Role.EMPLOYEE)
 PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "self:read": "Sign in, and see what concerns oneself.",
-        "members:read": "See members, invites and removals.",
+        "people:write": "Keep the directory: people, teams, managers, end dates. An end date starts a removal on its day.",
+        "members:read": "See people, members, invites and removals.",
         "members:invite": "Offer a seat, send it again, take it back.",
         "members:revoke": "Remove a person from the organization: keys, places in projects, seat.",
         "projects:read": "See projects and who stands in them.",

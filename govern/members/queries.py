@@ -48,6 +48,12 @@ def find_members(
     return session.scalars(query).all()
 
 
+def seated(session: Session, person_ids: Sequence[str]) -> dict[str, Member]:
+    """Person id → the seat that they have now."""
+    query = sa.select(Member).where(Member.person_id.in_(person_ids), Member.vanished_at.is_(None))
+    return {row.person_id: row for row in session.scalars(query) if row.person_id}
+
+
 def count_members(session: Session) -> int:
     """Seats taken by people now."""
     query = sa.select(sa.func.count()).select_from(Member)

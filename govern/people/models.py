@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, deferred, mapped_column
 
 from govern.core.db import Base, UTCDateTime, words
 
@@ -33,6 +34,10 @@ class Person(Base):
     # When an imported directory named them last, and from which day on they are no longer with the company.
     directory_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     ends_on: Mapped[date | None]
+    # Set where somebody here set the end date: a directory that does not know of it leaves it alone.
+    ends_by_hand: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    # Since when a directory that was complete has not named them.
+    directory_gone_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class Identity(Base):
@@ -64,3 +69,33 @@ class Assignment(Base):
     until_on: Mapped[date | None]
 
     __table_args__ = (sa.UniqueConstraint("person_id", "from_on"),)
+
+
+class ImportState(StrEnum):
+    """DRAFT: read and shown, nothing changed yet; it is forgotten after a day. DONE: carried out."""
+
+    DRAFT = "draft"
+    DONE = "done"
+
+
+class DirectoryImport(Base):
+    """One directory file. `text` is kept while it is a draft only; `rows` tell afterwards what became of each that changed
+    something or could not be used."""
+
+    __tablename__ = "directory_imports"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    state: Mapped[ImportState] = mapped_column(words(ImportState))
+    file_name: Mapped[str] = mapped_column(sa.String(200))
+    complete: Mapped[bool]
+    effective_on: Mapped[date]
+    text: Mapped[str | None] = deferred(mapped_column(sa.Text))
+    remark: Mapped[str | None] = mapped_column(sa.String(300))
+    made_by: Mapped[str] = mapped_column(sa.String(120))
+    made_label: Mapped[str] = mapped_column(sa.String(200))
+    made_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    done_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    counts: Mapped[dict[str, int]] = mapped_column(sa.JSON)
+    rows: Mapped[list[dict[str, Any]]] = deferred(mapped_column(sa.JSON, nullable=False))
+    missing: Mapped[list[str]] = deferred(mapped_column(sa.JSON, nullable=False))
+    notes: Mapped[list[str]] = mapped_column(sa.JSON)

@@ -72,5 +72,6 @@ def welcome_back(uow: UnitOfWork, person: Person) -> None:
     if person.state is not PersonState.LEFT:
         return
     person.state, person.generation = PersonState.ACTIVE, person.generation + 1
+    person.ends_on, person.ends_by_hand = None, False  # or they would be removed again at once
     uow.session.execute(sa.update(Identity).where(Identity.person_id == person.id).values(blocked_at=None))
     audit.record(uow, "person.returned", person, generation=person.generation)

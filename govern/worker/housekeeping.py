@@ -12,6 +12,7 @@ from govern.core.outbox import Effect, EffectState
 from govern.core.uow import Actor, ActorKind, UnitOfWork
 from govern.identity import service as identity
 from govern.jobs import ledger
+from govern.people import directory
 from govern.worker.progress import Progress
 
 EFFECTS_AFTER: Final = timedelta(days=30)
@@ -24,6 +25,7 @@ def run(govern: Govern, _progress: Progress) -> dict[str, int]:
     with govern.unit_of_work(Actor(ActorKind.JOB, "housekeeping", "housekeeping")) as uow:
         return {
             **identity.forget_old(uow),
+            "drafts": directory.forget_drafts(uow),
             "effects": _settled_effects(uow),
             "runs": ledger.forget(uow, runs_after=RUNS_AFTER, workers_after=WORKERS_AFTER),
         }

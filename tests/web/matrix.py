@@ -108,7 +108,8 @@ def things_of_eve(door: Door) -> dict[str, str]:
             uow, eve, name="eve's", permissions=["self:read"], lifetime=timedelta(days=1), person_id=person.id
         )
     return {
-        "key_id": key.id, "member": person.email, "invite_id": invite.id, "budget_id": budget.id, "run_id": run.id,
+        "key_id": key.id, "member": person.email, "person": person.email,
+        "invite_id": invite.id, "budget_id": budget.id, "run_id": run.id,
         "name": "usage.sync", "job": "usage.sync", "token_id": token.id, "approval_id": approval.id,
         "project_id": key.project_id, "filename": "auth.css",
     }  # fmt: skip

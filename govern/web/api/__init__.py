@@ -26,6 +26,8 @@ from govern.web.api import (
     members,
     observed_keys,
     offboardings,
+    people,
+    people_imports,
     projects,
     tokens,
     usage,
@@ -33,6 +35,8 @@ from govern.web.api import (
 from govern.web.api.blueprint import make_api
 
 _SLICES: Final = (
+    people_imports,
+    people,
     members,
     invites,
     projects,

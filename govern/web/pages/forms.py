@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
@@ -64,6 +65,15 @@ def whole(name: str, sentence: str) -> int:
     if not value.isascii() or not value.isdigit():
         raise InvalidInput(sentence, {name: sentence})
     return int(value)
+
+
+def day(name: str) -> date | None:
+    """A day of the form that was sent, None where it is empty. Raises InvalidInput."""
+    value = text(name, most=10)
+    try:
+        return date.fromisoformat(value) if value else None
+    except ValueError:
+        raise InvalidInput("That is not a day.", {name: "Write it like 2026-03-12."}) from None
 
 
 def query_text(name: str, *, most: int = 200) -> str | None:

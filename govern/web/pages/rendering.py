@@ -136,6 +136,7 @@ _MENU: tuple[tuple[str, tuple[tuple[str, str, str, str, Reach], ...]], ...] = (
     (
         "People",
         (
+            ("People", "user-circle", "people_page.index", "members:read", Reach.REPORTS),
             ("Members", "users", "members_page.index", "members:read", Reach.REPORTS),
             ("Invites", "mail", "invites_page.index", "members:read", Reach.ANYONE),
             ("Removals", "shield-check", "offboardings_page.index", "members:read", Reach.ANYONE),
@@ -181,7 +182,7 @@ def menu(principal: Principal | None) -> list[tuple[str, list[Entry]]]:
     """What this person may open, by section. Somebody who only reaches themself sees no lists of one."""
     if principal is None:
         return []
-    here = (request.endpoint or "").partition(".")[0]
+    here = (request.endpoint or "").partition(".")[0].replace("people_imports_page", "people_page")
     sections = []
     for title, entries in _MENU:
         shown = [

@@ -14,7 +14,8 @@ from govern.jobs.models import RunState
 from govern.keys.models import FreezeState, KeyState, LeakState
 from govern.members.models import InviteState
 from govern.offboarding.models import OffboardingState
-from govern.people.models import PersonState
+from govern.people.models import ImportState, PersonState
+from govern.people.queries import Listed
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,15 @@ _PEOPLE: Final[Mapping[StrEnum, Word]] = {
     PersonState.LEAVING: Word("leaving", "warning", "Cut off here; the removal at OpenAI is under way."),
     PersonState.LEFT: Word("left", "quiet", "Removed, and proven gone."),
 }
+_LISTED: Final[Mapping[StrEnum, Word]] = {
+    Listed.NAMED: Word("named", "success", "A directory names them."),
+    Listed.GONE: Word("not in the directory", "danger", "A complete directory does not name them any more."),
+    Listed.NEVER: Word("never named", "quiet", "No directory ever named them."),
+}
+_IMPORTS: Final[Mapping[StrEnum, Word]] = {
+    ImportState.DRAFT: Word("draft", "info", "Nothing is changed yet. It waits a day to be confirmed."),
+    ImportState.DONE: Word("done", "success", "Carried out."),
+}
 _REMOVALS: Final[Mapping[StrEnum, Word]] = {
     OffboardingState.CONTAINED: Word(
         "contained, proof pending",
@@ -117,6 +127,8 @@ _ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
     LeakState: _LEAKS,
     InviteState: _INVITES,
     PersonState: _PEOPLE,
+    Listed: _LISTED,
+    ImportState: _IMPORTS,
     OffboardingState: _REMOVALS,
     FindingState: _FINDINGS,
     Severity: _SEVERITIES,
@@ -165,6 +177,8 @@ DEEDS: Final[Mapping[str, str]] = {
     "member.contained": "began the removal of",
     "member.revoked": "proven gone:",
     "member.proof_failed": "a removal's proof failed and it goes on",
+    "directory.imported": "brought a directory in",
+    "person.end_set": "set an end date",
     "person.returned": "saw somebody return",
     "budget.created": "made a budget",
     "budget.changed": "changed a budget",

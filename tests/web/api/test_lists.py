@@ -9,7 +9,7 @@ import pytest
 from tests.given import EVE, MAL, MAX
 from tests.web.conftest import Caller, Door
 
-LISTS = ("members", "projects", "audit-events", "tokens", "jobs", "keys", "invites", "budgets")
+LISTS = ("members", "projects", "audit-events", "tokens", "jobs", "keys", "invites", "budgets", "people")
 
 
 def walk(caller: Caller, path: str, limit: int) -> list[dict[str, Any]]:

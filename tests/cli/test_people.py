@@ -1,0 +1,44 @@
+"""The directory on the host: look, bring in, bring in again, export, end dates."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Govern
+from tests.given import EVE, MAX
+
+FILE = f"E-Mail;Name;Team;Manager\n{EVE};Eve Employee;Search;{MAX}\n{MAX};=cmd|' /C calc'!A1;Ads;\n"
+
+
+@pytest.mark.one_database
+def test_the_directory_from_a_file_and_back(command: Govern, tmp_path) -> None:
+    file = tmp_path / "hr.csv"
+    file.write_text(FILE + "nobody;x;;\n", encoding="utf-8")
+    look = command(f"people import {file} --dry-run")
+    assert look.code == 0
+    assert "team from" in look.out
+    assert "“nobody” is not an address." in look.out
+    assert command("people list --json").json["items"] == []
+    refused = command(f"people import {file} --json")
+    assert (refused.code, "--yes" in refused.err) == (2, True)
+    done = command(f"people import {file} --yes --json")
+    assert (done.code, done.json["counts"]["new"]) == (4, 2)
+    assert "1 rows could not be used" in done.err
+    file.write_text(FILE, encoding="utf-8")
+    again = command(f"people import {file} --yes --json")
+    assert (again.code, again.json["id"], again.json["counts"]["unchanged"]) == (0, None, 2)
+    shown = command(f"people show {EVE} --json").json
+    assert (shown["manager"], shown["assignments"][0]["team"]) == (MAX, "Search")
+    assert "Search" in command(f"people show {EVE}").out
+    exported = tmp_path / "out.csv"
+    assert command(f"people export --output {exported}").code == 0
+    assert ",'=cmd|" in exported.read_text(encoding="utf-8")
+    only = f"email\n{MAX}\n"
+    file.write_text(only, encoding="utf-8")
+    assert "nothing happens to them without --complete" in command(f"people import {file} --yes").out
+    assert command(f"people import {file} --yes --complete").code == 0
+    assert [row["email"] for row in command("people list --directory gone --json").json["items"]] == [EVE]
+    assert command(f"people end {EVE} --on 2099-01-01 --reason 'her contract'").out.endswith("starts on 2099-01-01.\n")
+    assert [row["email"] for row in command("people list --ending --json").json["items"]] == [EVE]
+    assert command(f"people end {EVE} --never --reason renewed").code == 0
+    assert command(f"people end {EVE} --reason renewed").code == 2
