@@ -102,6 +102,17 @@ class AccessSource(Protocol):
         ...
 
     def rules(self, provider_id: str) -> Sequence[RemoteRule]: ...
+    def leave_group(self, group_id: str, member_id: str) -> None:
+        """Take a member out of a group. Already out is success; a group that the identity provider owns raises Rejected."""
+        ...
+
+    def drop_role(self, member_id: str, role_id: str, project_id: str | None) -> None:
+        """Take away a role that the member holds directly. Not held is success."""
+        ...
+
+    def delete_rule(self, provider_id: str, rule_id: str) -> None:
+        """End a federation rule. Already gone is success."""
+        ...
 
 
 class AuditSource(Protocol):

@@ -32,6 +32,8 @@ from govern.members import effects as member_effects
 from govern.notify.email import Email
 from govern.notify.webhook import Webhook, signing_key
 from govern.offboarding import effects as offboarding_effects
+from govern.offboarding.endings import Endings
+from govern.offboarding.looks import Looks
 from govern.openai.audit_log import OpenAIAuditLog
 from govern.openai.client import make_client
 from govern.openai.directory import OpenAIDirectory
@@ -110,7 +112,7 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
         generation=settings.openai.generation,
     )  # fmt: skip
     directory, issuer, usage = OpenAIDirectory(client), OpenAIKeys(client), OpenAIUsage(client)
-    scopes = OpenAIScopes(client)
+    scopes, access = OpenAIScopes(client), OpenAIAccess(client)
     notifiers = make_notifiers(settings)
     routes = Routes(settings.web.url, settings.mail.admins, settings.webhook.url, settings.webhook.secret)
     effects: dict[str, Handler] = {
@@ -123,7 +125,11 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
         "invite.send": member_effects.SendInvite(unit_of_work, directory),
         "invite.cancel": member_effects.CancelInvite(unit_of_work, directory),
         "offboarding.run": offboarding_effects.Run(
-            unit_of_work, directory, issuer, timedelta(seconds=settings.removal.second_look_seconds)
+            unit_of_work,
+            Endings(directory, issuer, access),
+            Looks(directory, access),
+            timedelta(seconds=settings.removal.second_look_seconds),
+            timedelta(minutes=settings.removal.key_patience_minutes),
         ),
         "observed_key.delete": finding_effects.DeleteKey(unit_of_work, directory, issuer),
         "service_account.delete": finding_effects.DeleteAccount(unit_of_work, directory, issuer),
@@ -134,7 +140,7 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
             unit_of_work, notifiers.get(Channel.EMAIL), settings.web.url, settings.mail.admins
         ),
     }
-    return Outside(directory, issuer, usage, OpenAIAccess(client), OpenAIAuditLog(client), scopes, effects, client.close)
+    return Outside(directory, issuer, usage, access, OpenAIAuditLog(client), scopes, effects, client.close)
 
 
 def make_notifiers(settings: Settings) -> dict[Channel, Notifier]:

@@ -150,6 +150,8 @@ class Devices(Section):
 class Removal(Section):
     second_look_seconds: int = Field(30, ge=0, le=3600)
     """How long after the first complete listings they are read again; then a removal counts as proven."""
+    key_patience_minutes: int = Field(15, ge=0, le=24 * 60)
+    """How long places and the seat wait for a key that OpenAI does not end. Then they go, and the key stays shown as unproven."""
     seal_hours: int = Field(24, ge=1, le=24 * 14)
 
 

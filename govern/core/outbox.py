@@ -189,6 +189,14 @@ def postpone(uow: UnitOfWork, claim: Claim, delay: timedelta, reason: str | None
     _close(uow, claim, not_before=uow.now + delay, leased_until=None, last_error=redact(reason)[:500] if reason else None)
 
 
+def withdraw(uow: UnitOfWork, kind: str, subject_id: str) -> None:
+    """Somebody else has done the act: it is owed no more. Whoever carries it out just now finds its claim lost."""
+    effect = open_effect(uow.session, kind, subject_id)
+    if effect is not None:
+        effect.state, effect.attempt = EffectState.DONE, effect.attempt + 1
+        effect.settled_at, effect.leased_until, effect.last_error = uow.now, None, None
+
+
 def extend(uow: UnitOfWork, claim: Claim) -> None:
     """Renew the lease in the middle of long work. Raises ClaimLost."""
     _close(uow, claim, leased_until=uow.now + LEASE)

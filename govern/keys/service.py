@@ -114,8 +114,11 @@ def record_refused(uow: UnitOfWork, version_id: str, problem: str) -> None:
     end_version(uow, key, version)
 
 
-def revoke_key(uow: UnitOfWork, key_id: str, *, reason: str) -> Key:
-    """End the key. Contained at once: its sealed value is destroyed. Repeating it changes nothing. Raises NotFound."""
+def revoke_key(uow: UnitOfWork, key_id: str, *, reason: str, by_itself_after: timedelta = timedelta(0)) -> Key:
+    """End the key. Contained at once: its sealed value is destroyed. Repeating it changes nothing. Raises NotFound.
+
+    `by_itself_after`: whoever asks ends it at OpenAI, with others; `key.revoke` does only what is left after so long.
+    """
     key = uow.session.get(Key, key_id, with_for_update=True, populate_existing=True)
     if key is None:
         raise NotFound(f"There is no key {key_id!r}.")
@@ -126,16 +129,16 @@ def revoke_key(uow: UnitOfWork, key_id: str, *, reason: str) -> Key:
     audit.record(uow, "key.revoke_requested", key, reason=reason)
     open_ones = sa.select(KeyVersion).where(KeyVersion.key_id == key.id, KeyVersion.state.not_in(ENDED_STATES))
     for version in uow.session.scalars(open_ones.with_for_update()):
-        end_version(uow, key, version)
+        end_version(uow, key, version, by_itself_after=by_itself_after)
     return key
 
 
-def end_version(uow: UnitOfWork, key: Key, version: KeyVersion) -> None:
+def end_version(uow: UnitOfWork, key: Key, version: KeyVersion, *, by_itself_after: timedelta = timedelta(0)) -> None:
     """Contain one version and owe its end. The key itself goes on while another version of it is promised or live."""
     if version.state in OPEN_STATES:
         version.state = KeyState.ABORTING if version.state is KeyState.REQUESTED else KeyState.REVOKING
     shred(uow, version)
-    outbox.enqueue(uow, "key.revoke", version.id)
+    outbox.enqueue(uow, "key.revoke", version.id, delay=by_itself_after)
     uow.session.flush()
     _follow_versions(uow, key)
 

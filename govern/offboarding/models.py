@@ -1,4 +1,4 @@
-"""Offboarding and its steps."""
+"""Offboarding, its steps, and what the person held at OpenAI."""
 
 from __future__ import annotations
 
@@ -29,8 +29,30 @@ class Stage(StrEnum):
     SEALED = "sealed"
 
 
+class Kind(StrEnum):
+    """What a person may hold at OpenAI; each is also the name of a step.
+
+    KEYS: service accounts that we made for them, each with its one key. SERVICE_ACCOUNTS: others of the same names.
+    """
+
+    KEYS = "keys"
+    SERVICE_ACCOUNTS = "service_accounts"
+    ADMIN_KEYS = "admin_keys"
+    FEDERATION_RULES = "federation_rules"
+    INVITES = "invites"
+    PERSONAL_KEYS = "personal_keys"
+    ROLES = "roles"
+    GROUPS = "groups"
+    MEMBERSHIPS = "memberships"
+    SEAT = "seat"
+
+
 class Offboarding(Base):
-    """One removal. `steps` holds per step what was found, ended and verified, in the order in which they run."""
+    """One removal. `steps` holds per step what was found, ended and verified, in the order in which they run.
+
+    `listings` is the ledger of its proof: the name of a listing → when it was read to its end and showed nothing of them.
+    `cleared`: before any membership was taken; `first` and `second`: after the seat. A listing that shows something begins anew.
+    """
 
     __tablename__ = "offboardings"
 
@@ -48,6 +70,7 @@ class Offboarding(Base):
     # When complete listings showed nothing of them for the first time; unset again when the second look finds something.
     first_look_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     evidence_id: Mapped[str | None] = mapped_column(sa.String(40))
+    listings: Mapped[dict[str, dict[str, str]]] = mapped_column(sa.JSON, default=dict, server_default="{}")
     sealed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     seal_id: Mapped[str | None] = mapped_column(sa.String(40))
 
@@ -74,3 +97,28 @@ class Offboarding(Base):
     def steps_done(self) -> int:
         """How many of the steps are through."""
         return sum(step["state"] == "done" for step in self.steps)
+
+
+class Holding(Base):
+    """One thing that the person held at OpenAI, from when it was found to when its end was proven.
+
+    `place` is the project, group or provider in which it stands, else empty. `asked_at`: OpenAI took the deletion, which proves
+    nothing; taken back when a listing still shows it. `refusal`: what OpenAI said instead. `proven_at`: complete listings,
+    twice. `key_remote_id`: the key of a service account that we made.
+    """
+
+    __tablename__ = "offboarding_holdings"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    offboarding_id: Mapped[str] = mapped_column(sa.ForeignKey("offboardings.id"), index=True)
+    kind: Mapped[Kind] = mapped_column(words(Kind))
+    place: Mapped[str] = mapped_column(sa.String(120))
+    remote_id: Mapped[str] = mapped_column(sa.String(200))
+    name: Mapped[str | None] = mapped_column(sa.String(300))
+    key_remote_id: Mapped[str | None] = mapped_column(sa.String(120))
+    found_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    asked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    refusal: Mapped[str | None] = mapped_column(sa.String(300))
+    proven_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    __table_args__ = (sa.UniqueConstraint("offboarding_id", "kind", "place", "remote_id"),)

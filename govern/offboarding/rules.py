@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from govern.core.crypto import redact
 from govern.core.errors import InvalidInput, PolicyViolation
+from govern.offboarding.models import Kind
 
 STEPS: Final = (
-    ("keys", "Keys that we issued for them"),
-    ("service_accounts", "Service accounts that carry their keys' names"),
-    ("admin_keys", "Admin keys that they own"),
-    ("invites", "Invites to their address"),
-    ("personal_keys", "Keys that they made themselves"),
-    ("memberships", "Places in projects"),
-    ("seat", "Seat in the organization"),
+    (Kind.KEYS, "Keys that we issued for them"),
+    (Kind.SERVICE_ACCOUNTS, "Service accounts that carry their keys' names"),
+    (Kind.ADMIN_KEYS, "Admin keys that they own"),
+    (Kind.FEDERATION_RULES, "Federation rules that let them, or their service accounts, in"),
+    (Kind.INVITES, "Invites to their address"),
+    (Kind.PERSONAL_KEYS, "Keys that they made themselves"),
+    (Kind.ROLES, "Roles given to them"),
+    (Kind.GROUPS, "Places in groups"),
+    (Kind.MEMBERSHIPS, "Places in projects"),
+    (Kind.SEAT, "Seat in the organization"),
     ("verify", "Complete listings, read twice, show nothing of them"),
 )
 """Name and sentence of each step. Keys go before memberships: once a membership is gone, its keys drop out of the default
 listing while they still exist; the seat goes last: afterwards nothing can be looked up by the member any more."""
+
+CREDENTIALS: Final = (
+    Kind.KEYS, Kind.SERVICE_ACCOUNTS, Kind.ADMIN_KEYS, Kind.FEDERATION_RULES, Kind.INVITES, Kind.PERSONAL_KEYS,
+)  # fmt: skip
+"""What lets somebody in by itself. All of it is asked to end before anything is read, side by side."""
+PLACES: Final = (Kind.ROLES, Kind.GROUPS, Kind.MEMBERSHIPS)
+SHOWN_AS: Final = {
+    Kind.KEYS: "a key that we issued", Kind.SERVICE_ACCOUNTS: "one of their service accounts",
+    Kind.ADMIN_KEYS: "an admin key of theirs", Kind.FEDERATION_RULES: "a federation rule", Kind.INVITES: "an invite",
+    Kind.PERSONAL_KEYS: "a key that they made", Kind.ROLES: "a role of theirs", Kind.GROUPS: "a place in a group",
+    Kind.MEMBERSHIPS: "a place in a project", Kind.SEAT: "the seat",
+}  # fmt: skip
+
+
+def lets_in(matchers: Mapping[str, object], *, email: str, names: Collection[str]) -> bool:
+    """Whether a federation rule is made for this person: one of its matchers is their address, or a name that they go by."""
+    values = [value for value in matchers.values() if isinstance(value, str)]
+    return any(value in names or value.casefold() == email for value in values)
+
+
+def pause(age: timedelta) -> float:
+    """Seconds until a removal that waits for OpenAI looks again: a quarter of its age, between one second and five minutes."""
+    return min(300.0, max(1.0, age.total_seconds() / 4))
 
 
 def check_own_branch(owns_ours: bool) -> None:
@@ -41,7 +70,7 @@ OWN_BRANCH: Final = (
 
 def planned() -> list[dict[str, Any]]:
     """The steps as they are stored: nothing done yet."""
-    return [{"name": name, "title": title, "state": "waiting", "found": 0, "ended": 0, "at": None} for name, title in STEPS]
+    return [{"name": str(name), "title": title, "state": "waiting", "found": 0, "ended": 0, "at": None} for name, title in STEPS]
 
 
 def why(email: str, reason: str) -> str:

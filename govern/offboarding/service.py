@@ -22,7 +22,8 @@ from govern.members import queries as members
 from govern.members import rules as member_rules
 from govern.members import service as member_service
 from govern.members.models import InviteState, Member
-from govern.offboarding import queries, rules, witnesses
+from govern.offboarding import case as cases
+from govern.offboarding import queries, record, rules, witnesses
 from govern.offboarding.models import Offboarding, OffboardingState
 from govern.people import service as people
 from govern.people.models import PersonState
@@ -30,6 +31,8 @@ from govern.projects.models import ProjectMember
 
 SHARED_OVERLAP: Final = timedelta(hours=24)
 """How long the old version of a shared key works on, for applications that nobody is seen moving to the new one."""
+BY_ITSELF_AFTER: Final = timedelta(hours=6)
+"""A removal ends the keys itself, many at once. Whatever it would not have ended by then is ended one by one."""
 
 
 def start(uow: UnitOfWork, id_or_email: str, *, reason: str) -> Offboarding:
@@ -55,18 +58,20 @@ def start(uow: UnitOfWork, id_or_email: str, *, reason: str) -> Offboarding:
         member_remote_id=subject.member.remote_id if subject.member else None, state=OffboardingState.CONTAINED,
         reason=reason, started_by=uow.actor.id, started_at=uow.now, steps=rules.planned(),
     )  # fmt: skip
+    held = cases.known(uow.session, subject)
     uow.session.add(removal)
     try:
         uow.session.flush()
     except sa.exc.IntegrityError as error:
         raise Conflict(f"The removal of {subject.email} has begun a moment ago.") from error
+    record.hold(uow, removal.id, held)
     if person is not None:
         people.contain(uow, person)
         identity.end_everything(uow, person.id)
         approvals.freeze_for(uow, person.id)
         why = rules.why(person.email, reason)
         for key in key_queries.find_keys(uow.session, person_id=person.id, kind=KeyKind.PERSONAL, limit=1000):
-            keys.revoke_key(uow, key.id, reason=why)
+            keys.revoke_key(uow, key.id, reason=why, by_itself_after=BY_ITSELF_AFTER)
         _rotate_what_they_saw(uow, person.id, why)
     if subject.invite is not None and subject.invite.state in (InviteState.REQUESTED, InviteState.PENDING):
         member_service.cancel_invite(uow, subject.invite.id)
@@ -83,47 +88,14 @@ def _rotate_what_they_saw(uow: UnitOfWork, person_id: str, reason: str) -> None:
             rotation.rotate(uow, key.id, reason=reason, overlap=SHARED_OVERLAP)
 
 
-def record_step(uow: UnitOfWork, removal_id: str, name: str, *, found: int, ended: int) -> None:
-    """Note that a step is through, so that whoever looks sees how far it is and a restart goes on from there.
-
-    A step that is walked again finds less than the first time; what was found and ended then stays on record.
-    """
-    removal = uow.session.get_one(Offboarding, removal_id)
-    removal.steps = [
-        step | {
-            "state": "done", "found": max(found, step["found"]), "ended": max(ended, step["ended"]), "at": uow.now.isoformat(),
-        } if step["name"] == name else step
-        for step in removal.steps
-    ]  # fmt: skip
-    removal.waiting_for = None
-    audit.record(uow, "member.step_done", removal, step=name, found=found, ended=ended)
-
-
-def reopen_steps(uow: UnitOfWork, removal_id: str) -> None:
-    """The proof failed: every step is to be walked again, except the keys', whose ends are proven one by one."""
-    removal = uow.session.get_one(Offboarding, removal_id)
-    removal.steps = [step if step["name"] == "keys" else step | {"state": "waiting"} for step in removal.steps]
-    removal.first_look_at = None
-    audit.record(uow, "member.proof_failed", removal)
-
-
-def record_first_look(uow: UnitOfWork, removal_id: str) -> None:
-    """Complete listings showed nothing of them, once. A listing may lag, so the word *revoked* waits for a second look."""
-    removal = uow.session.get_one(Offboarding, removal_id)
-    removal.first_look_at, removal.waiting_for = uow.now, rules.SECOND_LOOK
-    audit.record(uow, "member.looked_absent", removal)
-
-
-def record_waiting(uow: UnitOfWork, removal_id: str, sentence: str) -> None:
-    uow.session.get_one(Offboarding, removal_id).waiting_for = sentence[:300]
-
-
 def record_done(uow: UnitOfWork, removal_id: str) -> None:
     """Complete listings, read twice, show nothing of them: the word *revoked* may be used, and evidence is signed."""
     removal = uow.session.get_one(Offboarding, removal_id)
     removal.state, removal.done_at, removal.waiting_for = OffboardingState.DONE, uow.now, None
     done = {"state": "done", "at": uow.now.isoformat()}
     removal.steps = [step | done if step["name"] == "verify" else step for step in removal.steps]
+    record.all_proven(uow, removal.id)
+    uow.session.flush()
     removal.evidence_id = evidence.sign(uow, "removal", removal.id, witnesses.removal_facts(uow.session, removal)).id
     if removal.person_id is not None:
         people.record_left(uow, people.lock(uow.session, removal.person_id))

@@ -80,8 +80,10 @@ class OpenAIAccess:
             return ()
         try:
             found = self._client.listing(path(_PROVIDERS))
-        except Missing:  # the address itself is unknown to an organization on the older API
-            return ()
+        except (Missing, Rejected) as refusal:
+            if refusal.status == 404:  # the address itself is unknown to an organization on the older API
+                return ()
+            raise
         return tuple(
             RemoteProvider(
                 fields.text(item, "id"), fields.maybe_text(item, "name") or "", fields.maybe_text(item, "issuer") or "",
@@ -96,6 +98,25 @@ class OpenAIAccess:
         except Missing:
             return ()
         return tuple(_rule(item, provider_id) for item in found)
+
+    def leave_group(self, group_id: str, member_id: str) -> None:
+        self._end(path(f"{_GROUPS}/{{}}/users/{{}}", group_id, member_id))
+
+    def drop_role(self, member_id: str, role_id: str, project_id: str | None) -> None:
+        template = f"{_ROLES['user', project_id is not None]}/{{}}"
+        if project_id is None:
+            self._end(path(template, member_id, role_id))
+        else:
+            archive.end(self._client, path(template, project_id, member_id, role_id))
+
+    def delete_rule(self, provider_id: str, rule_id: str) -> None:
+        self._end(path(f"{_PROVIDERS}/{{}}/federation_rules/{{}}", provider_id, rule_id))
+
+    def _end(self, where: Path) -> None:
+        try:
+            self._client.delete(where)
+        except Missing:
+            return
 
 
 def _texts(item: Fields, field: str) -> tuple[str, ...]:

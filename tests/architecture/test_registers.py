@@ -65,7 +65,6 @@ NOT_AUDITED = {
     "govern/keys/service.py:end_version": "part of revoking, refusing, retiring and expiring, which record it",
     "govern/keys/service.py:shred": "part of revealing and ending, which record it",
     "govern/people/service.py:contain": "part of offboarding.service.start, which records member.contained",
-    "govern/offboarding/service.py:record_waiting": "a note for whoever watches; nothing was done",
     "govern/identity/service.py:touch": "that a session is in use is no change",
     "govern/identity/service.py:remember_sign_in": "a sign-in that has not happened yet",
     "govern/identity/service.py:recall_sign_in": "a sign-in that has not happened yet; `sign_in` records it",

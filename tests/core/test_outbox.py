@@ -328,3 +328,19 @@ class TestWaking:
             uow.session.flush()
             assert list(listener.notifies(timeout=0.2)) == []
         assert len(list(listener.notifies(timeout=5, stop_after=1))) == 1
+
+
+def test_what_somebody_else_has_done_is_withdrawn(unit_of_work: UnitsOfWork) -> None:
+    """Whoever is at it just then finds its claim lost; what is not owed is nobody's business."""
+    owe(unit_of_work, "kv_1", kind="key.revoke")
+    with unit_of_work(ADA) as uow:
+        claim = outbox.claim_next(uow, BOTH)
+        assert claim is not None
+    with unit_of_work(ADA) as uow:
+        outbox.withdraw(uow, "key.revoke", "kv_1")
+        outbox.withdraw(uow, "key.revoke", "kv_2")
+    with pytest.raises(ClaimLost), unit_of_work(ADA) as uow:
+        outbox.settle(uow, claim)
+    with unit_of_work(ADA) as uow:
+        assert outbox.open_effect(uow.session, "key.revoke", "kv_1") is None
+        assert outbox.claim_next(uow, BOTH) is None

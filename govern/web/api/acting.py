@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -40,10 +41,13 @@ class Answer:
         return response
 
 
-def carry_out(command: Callable[[UnitOfWork], str], answer: Callable[[Session, str], Answer]) -> Response:
+def carry_out(
+    command: Callable[[UnitOfWork], str], answer: Callable[[Session, str], Answer], *, at_most: float = math.inf
+) -> Response:
     """Do it and answer. `command` returns the id of what it made or changed; `answer` reads that and says how it stands.
 
-    When the effect that it set off does not settle within settings.web.wait_seconds, the unsettled answer (202) is given.
+    When the effect that it set off does not settle within settings.web.wait_seconds (or `at_most` seconds, for what is known to
+    take longer), the unsettled answer (202) is given.
     Sent again with its Idempotency-Key, the command does not run again: a final answer comes as it was stored, an unsettled
     one is made anew from how things stand now.
     """
@@ -62,7 +66,7 @@ def carry_out(command: Callable[[UnitOfWork], str], answer: Callable[[Session, s
         subject_id = earlier.subject_id
     found = Answer(None, 202)
     try:
-        found = _settled(answer, subject_id)
+        found = _settled(answer, subject_id, at_most)
     finally:
         if key is not None:
             _note(key, found)
@@ -116,8 +120,8 @@ def _note(key: str, found: Answer) -> None:
         )
 
 
-def _settled(answer: Callable[[Session, str], Answer], subject_id: str) -> Answer:
-    until = time.monotonic() + govern().settings.web.wait_seconds
+def _settled(answer: Callable[[Session, str], Answer], subject_id: str, at_most: float) -> Answer:
+    until = time.monotonic() + min(at_most, govern().settings.web.wait_seconds)
     while True:
         with govern().unit_of_work.reading() as session:
             found = answer(session, subject_id)
