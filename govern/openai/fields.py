@@ -5,33 +5,32 @@ Nothing partial is ever stored: a page with one unreadable item raises Unavailab
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from govern.core.clock import from_unix
 from govern.core.crypto import contains_secret
 from govern.core.errors import Unavailable
 
 Fields = Mapping[str, Any]
+# Four times as quick as the standard library's: a page of usage of a large organization is thirty megabytes.
+_DECODER: Final = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def parse(body: bytes) -> dict[str, Any]:
     """The JSON object of an answer, every number with a point as an exact `Decimal`. Raises Unavailable for anything else."""
     try:
-        parsed = json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        parsed = _DECODER.decode(body)
+    except (msgspec.DecodeError, RecursionError, InvalidOperation):
         # Without `from`: the decoder's error carries the whole text, which may hold a new key's value.
         raise Unavailable("OpenAI's answer is not JSON; it was cut short or came from something in between.") from None
     if not isinstance(parsed, dict):
         raise Unavailable("OpenAI's answer is not a JSON object.")
     return parsed
-
-
-def _no_constant(name: str) -> Decimal:
-    raise ValueError(name)  # NaN and Infinity are not JSON
 
 
 def malformed(field: str) -> Unavailable:

@@ -1,53 +1,32 @@
 """Usage and costs: the adapter behind `ports.UsageSource`.
 
-A dimension that is not grouped by comes back null, so everything is always grouped by all that the endpoint offers. `limit`
-counts buckets, not rows: a bucket of a large organization is large, and a range is cut into slices that fit.
+`limit` counts buckets, not rows: a bucket of a large organization is large, and a range is cut into slices that fit. One slice
+is held at a time, and its rows are handed out when every page of it was read.
 """
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
-from govern.core.errors import Rejected, Unavailable
+from govern.core.errors import Missing, Rejected, Unavailable
 from govern.openai import fields
 from govern.openai.client import USAGE_BYTES, OpenAIClient
 from govern.openai.failures import Oversized
 from govern.openai.fields import Fields
+from govern.openai.groupings import COSTS, NEWER_ENDPOINTS, Memory, groupings, is_about_grouping
 from govern.openai.paths import Path, path
-from govern.ports import CostRow, UsageRow
+from govern.openai.usage_rows import cost_row, usage_row
+from govern.ports import USAGE_ENDPOINTS, CostDay, UsageBucket
 
 _DAY: Final = 86_400
 WIDTHS: Final = {"1m": (60, 1440), "1h": (3600, 168), "1d": (_DAY, 31)}
 """Bucket width → its seconds and the most buckets that one page may hold."""
 MOST_COST_DAYS: Final = 180
-_KEYED: Final = ("project_id", "user_id", "api_key_id")
-ENDPOINTS: Final = {
-    "completions": (*_KEYED, "model", "batch", "service_tier"),
-    "embeddings": (*_KEYED, "model"),
-    "moderations": (*_KEYED, "model"),
-    "images": (*_KEYED, "model", "size", "source"),
-    "audio_speeches": (*_KEYED, "model"),
-    "audio_transcriptions": (*_KEYED, "model"),
-    "vector_stores": ("project_id",),
-    "code_interpreter_sessions": ("project_id",),
-    "file_search_calls": (*_KEYED, "vector_store_id"),
-    "web_search_calls": (*_KEYED, "model", "context_level"),
-    "decisions": (*_KEYED, "model", "batch", "service_tier"),
-}
-"""Usage endpoint → everything that it can be grouped by."""
-_COSTS: Final = "costs"
-_COST_GROUPS: Final = ("project_id", "line_item", "api_key_id")
-"""Not by user as well: together with projects that is refused for some organizations and times."""
-NEWER_ENDPOINTS: Final = frozenset({"decisions"})
-"""Known since 2026-11 only; an organization on the older API has no such usage."""
-_BY_SOURCE: Final = frozenset({"completions", "web_search_calls", "decisions"})
-"""Since 2026-11 these can be grouped by `api_source` too."""
-_COLUMNS: Final = frozenset({"object", *_KEYED, "model", "batch", "service_tier"})
+_NAME: Final = re.compile(r"[a-z][a-z_]{0,58}[a-z]")
 
 
 @dataclass(frozen=True)
@@ -64,20 +43,21 @@ class _Range:
 
 
 class OpenAIUsage:
-    """Implements `ports.UsageSource`. Rows of a slice are handed out only when every page of it was read."""
+    """Implements `ports.UsageSource`. Thread-safe: endpoints may be read beside one another."""
 
     def __init__(self, client: OpenAIClient, *, page_bytes: int = USAGE_BYTES) -> None:
         """A page longer than `page_bytes` is asked for again in smaller slices."""
         self._client, self._page_bytes = client, page_bytes
         self._fits: dict[tuple[Path, str], int] = {}
-        self._no_source: set[str] = set()
+        self._memory = Memory()
 
-    def usage(self, endpoint: str, start: datetime, end: datetime, width: str) -> Iterator[UsageRow]:
-        """Rows of the buckets that begin in `[start, end)`; `start` is taken down to the beginning of its bucket.
+    def usage(self, endpoint: str, start: datetime, end: datetime, width: str) -> Iterator[UsageBucket]:
+        """Buckets that begin in `[start, end)`; `start` is taken down to the beginning of its bucket.
 
-        Raises ValueError for an endpoint or a width that OpenAI does not have, ProviderError otherwise.
+        An endpoint that is not in USAGE_ENDPOINTS is tried with what most can be grouped by; where OpenAI does not have it, there
+        is no usage. Raises ValueError for a name or a width that cannot be, ProviderError otherwise.
         """
-        if endpoint not in ENDPOINTS or width not in WIDTHS:
+        if not _NAME.fullmatch(endpoint) or endpoint == COSTS or width not in WIDTHS:
             raise ValueError(f"OpenAI has no usage of {endpoint!r} in buckets of {width!r}.")
         if endpoint in NEWER_ENDPOINTS and self._client.generation == "2026-08":
             return
@@ -87,109 +67,88 @@ class OpenAIUsage:
         asked = _Range(endpoint, where, width, seconds, most, first, int(end.timestamp()))
         try:
             for bucket in self._buckets(asked):
-                begins, ends = fields.instant(bucket, "start_time"), fields.instant(bucket, "end_time")
-                for result in fields.items(bucket, "results"):
-                    if str(result.get("object")).startswith("organization.usage."):
-                        yield _usage_row(endpoint, begins, ends, result)
-        except Rejected as error:
-            if endpoint in NEWER_ENDPOINTS and self._client.generation == "auto" and error.status == 404:
-                return  # OpenAI does not know the address: an organization on the older API
-            raise
+                yield UsageBucket(fields.instant(bucket, "start_time"), list(map(usage_row, fields.items(bucket, "results"))))
+        except (Rejected, Missing) as error:
+            may_lack = endpoint not in USAGE_ENDPOINTS or (endpoint in NEWER_ENDPOINTS and self._client.generation == "auto")
+            if not (may_lack and error.status == 404):  # OpenAI does not know the address: an organization on the older API
+                raise
 
-    def costs(self, start: date, end: date) -> Iterator[CostRow]:
+    def costs(self, start: date, end: date) -> Iterator[CostDay]:
         """Billed rows of the UTC days `[start, end)`; days that are not over yet are partial."""
-        asked = _Range(_COSTS, path("/organization/costs"), "1d", _DAY, MOST_COST_DAYS, _midnight(start), _midnight(end))
+        asked = _Range(COSTS, path("/organization/costs"), "1d", _DAY, MOST_COST_DAYS, _midnight(start), _midnight(end))
         for bucket in self._buckets(asked):
             day = fields.instant(bucket, "start_time").date()
-            for result in fields.items(bucket, "results"):
-                if result.get("object") == "organization.costs.result":
-                    yield _cost_row(day, result)
-
-    def _groups(self, endpoint: str) -> Sequence[str]:
-        if endpoint == _COSTS:
-            return _COST_GROUPS
-        by_source = endpoint in _BY_SOURCE and self._client.generation != "2026-08" and endpoint not in self._no_source
-        return (*ENDPOINTS[endpoint], "api_source") if by_source else ENDPOINTS[endpoint]
-
-    def _forgo(self, endpoint: str, error: Rejected) -> bool:
-        """Whether to ask again without `api_source`, because this organization's API does not know it."""
-        about = f"{error.facts.get('param')} {error.sentence}"
-        if self._client.generation != "auto" or "api_source" not in self._groups(endpoint) or error.status != 400:
-            return False
-        if "group_by" in about or "api_source" in about:
-            self._no_source.add(endpoint)
-            return True
-        return False
+            yield CostDay(day, list(map(cost_row, fields.items(bucket, "results"))))
 
     def _buckets(self, asked: _Range) -> Iterator[Fields]:
         """The buckets of the range, oldest first, slice by slice."""
         now = int(self._client.their_now().timestamp())
+        choice = groupings(asked.endpoint, newer=self._client.generation != "2026-08")
         low, end = asked.start, asked.end
         while low < min(end, now):
             size = self._fits.get((asked.where, asked.width), asked.most)
-            high = min(end, low + size * asked.seconds)
-            # A time in the future is refused, so a slice that reaches past now is left open.
-            closed = [("end_time", str(high))] if high <= now else []
-            query = [
-                ("start_time", str(low)), *closed, ("bucket_width", asked.width), ("limit", str(size)),
-                *(("group_by[]", group) for group in self._groups(asked.endpoint)),
-            ]  # fmt: skip
+            high = self._memory.next_change(asked.endpoint, low, min(end, low + size * asked.seconds))
+            groups = self._memory.widest(asked.endpoint, low, choice)
             try:
-                found = self._client.buckets(asked.where, query, most_bytes=self._page_bytes)
+                found = self._read(asked, low, high, groups, now)
             except Oversized:
                 if size == 1:
                     raise
                 self._fits[asked.where, asked.width] = max(1, size // 4)
                 continue
             except Rejected as error:
-                if self._forgo(asked.endpoint, error):
-                    continue
-                raise
-            yield from _within(found, low, high, closed=bool(closed))
+                if groups == choice[-1] or not is_about_grouping(error):
+                    raise
+                self._memory.refuse(asked.endpoint, groups, self._begins_to_serve(asked, low, groups, now))
+                continue
+            found.reverse()
+            while found:  # each is let go of as soon as it was handed out
+                yield found.pop()
             low = high
 
+    def _read(self, asked: _Range, low: int, high: int, groups: Sequence[str], now: int) -> list[Fields]:
+        """The buckets of one slice, in order."""
+        # A time in the future is refused, so a slice that reaches past now is left open.
+        closed = [("end_time", str(high))] if high <= now else []
+        query = [
+            ("start_time", str(low)), *closed, ("bucket_width", asked.width),
+            ("limit", str((high - low + asked.seconds - 1) // asked.seconds)), *(("group_by[]", group) for group in groups),
+        ]  # fmt: skip
+        found = self._client.buckets(asked.where, query, most_bytes=self._page_bytes)
+        return _within(found, low, high, closed=bool(closed))
 
-def _within(found: Sequence[Fields], low: int, high: int, *, closed: bool) -> Sequence[Fields]:
+    def _begins_to_serve(self, asked: _Range, low: int, groups: tuple[str, ...], now: int) -> int:
+        """From when on a grouping serves that was refused from `low` on; the end of the range if it does not at all.
+
+        Costs are kept by key since some day only, so a year may be refused as a whole of which months are not: found by
+        halving, a bucket each time.
+        """
+
+        def serves(start: int) -> bool:
+            try:
+                self._read(asked, start, start + asked.seconds, groups, now)
+            except Rejected as error:
+                if not is_about_grouping(error):
+                    raise
+                return False
+            return True
+
+        newest = low + (min(asked.end, now) - 1 - low) // asked.seconds * asked.seconds
+        if newest == low or not serves(newest):
+            return max(asked.end, low + asked.seconds)
+        refused, served = low, newest
+        while served - refused > asked.seconds:
+            middle = refused + (served - refused) // asked.seconds // 2 * asked.seconds
+            refused, served = (refused, middle) if serves(middle) else (middle, served)
+        return served
+
+
+def _within(found: Sequence[Fields], low: int, high: int, *, closed: bool) -> list[Fields]:
     """The buckets of the slice in order. One that lies outside would be counted with another slice as well."""
     starts = [(int(fields.instant(bucket, "start_time").timestamp()), bucket) for bucket in found]
     if any(start < low or (closed and start >= high) for start, _ in starts):
         raise Unavailable("OpenAI gave a bucket that was not asked for.")
     return [bucket for start, bucket in sorted(starts, key=lambda each: each[0]) if start < high]
-
-
-def _usage_row(endpoint: str, begins: datetime, ends: datetime, result: Fields) -> UsageRow:
-    measures: dict[str, int] = {}
-    extra: dict[str, str] = {}
-    for name, value in result.items():
-        if name in _COLUMNS or value is None:
-            continue
-        if isinstance(value, int) and not isinstance(value, bool):
-            measures[name] = value
-        elif isinstance(value, Decimal) and value == value.to_integral_value():
-            measures[name] = int(value)
-        else:  # dimensions without a column of their own, and whatever is added one day
-            extra[name] = value if isinstance(value, str) else _written(value)
-    batch = result.get("batch")
-    return UsageRow(
-        endpoint, begins, ends, fields.maybe_text(result, "project_id"), fields.maybe_text(result, "user_id"),
-        fields.maybe_text(result, "api_key_id"), fields.maybe_text(result, "model"), batch if isinstance(batch, bool) else None,
-        fields.maybe_text(result, "service_tier"), measures, extra,
-    )  # fmt: skip
-
-
-def _written(value: Any) -> str:
-    return str(value) if isinstance(value, Decimal) else json.dumps(value, default=str, sort_keys=True)
-
-
-def _cost_row(day: date, result: Fields) -> CostRow:
-    amount, quantity = fields.inner(result, "amount"), result.get("quantity")
-    value = amount.get("value")
-    return CostRow(
-        day, fields.maybe_text(result, "project_id"), fields.maybe_text(result, "api_key_id"),
-        fields.maybe_text(result, "line_item"), Decimal(0) if value is None else fields.decimal(value, "amount"),
-        (fields.maybe_text(amount, "currency") or "usd").lower(),
-        None if quantity is None else fields.decimal(quantity, "quantity"), fields.maybe_text(result, "quantity_unit"),
-    )  # fmt: skip
 
 
 def _midnight(day: date) -> int:

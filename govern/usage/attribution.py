@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 from govern.keys.models import Key, KeyVersion, ObservedKey
 from govern.members.models import Member
 from govern.usage.bulk import batched
-from govern.usage.models import Basis, CostFact, CostSeries, UsageFact, UsageSeries
+from govern.usage.models import Basis, CostFact, CostSeries, Reason, UsageSeries
+from govern.usage.records import UsageDay
 
 
 class Attribution(NamedTuple):
@@ -26,6 +27,7 @@ class Attribution(NamedTuple):
     basis: Basis
     person_id: str = ""
     key_id: str = ""
+    reason: Reason = Reason.NONE
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,14 @@ class Registry:
         member = self.owners.get(api_key, user)
         if person := self.people.get(member):
             return Attribution(Basis.OWNER, person)
-        return Attribution(Basis.PROJECT if project else Basis.NONE)
+        return Attribution(Basis.PROJECT if project else Basis.NONE, reason=self._reason(api_key, member))
+
+    def _reason(self, api_key: str, member: str) -> Reason:
+        if member:
+            return Reason.UNKNOWN_MEMBER
+        if not api_key:
+            return Reason.NO_KEY
+        return Reason.FOREIGN_ACCOUNT if api_key in self.owners else Reason.UNKNOWN_KEY
 
 
 def registry(session: Session) -> Registry:
@@ -93,8 +102,8 @@ class Stale:
 def find_stale(session: Session, known: Registry) -> Stale:
     """What the registry has learned since. A series on a key of ours is final and is not looked at again."""
     u, c = UsageSeries, CostSeries
-    usage = sa.select(u.id, u.project_remote_id, u.api_key_remote_id, u.user_remote_id, u.basis, u.person_id, u.key_id)
-    costs = sa.select(c.id, c.project_remote_id, c.api_key_remote_id, sa.literal(""), c.basis, c.person_id, c.key_id)
+    usage = sa.select(u.id, u.project_remote_id, u.api_key_remote_id, u.user_remote_id, u.basis, u.person_id, u.key_id, u.reason)
+    costs = sa.select(c.id, c.project_remote_id, c.api_key_remote_id, c.user_remote_id, c.basis, c.person_id, c.key_id, c.reason)
     return Stale(
         _changed(session.execute(usage.where(u.basis != Basis.KEY)), known),
         _changed(session.execute(costs.where(c.basis != Basis.KEY)), known),
@@ -116,12 +125,9 @@ def relearn(session: Session, stale: Stale) -> set[date]:
         rows = [{"id": id_, **answer._asdict()} for id_, answer in answers.items()]
         if rows:
             session.execute(sa.update(table), rows)
-    day_number = sa.type_coerce(UsageFact.bucket_start, sa.BigInteger) // 86_400
-    days = {
-        date(1970, 1, 1) + timedelta(days=int(number))
-        for part in batched(stale.usage)
-        for number in session.scalars(sa.select(day_number).where(UsageFact.series_id.in_(part)).distinct())
-    }
+    days: set[date] = set()
+    for part in batched(stale.usage):
+        days.update(session.scalars(sa.select(UsageDay.day).where(UsageDay.series_id.in_(part)).distinct()))
     for part in batched(stale.costs):
         days.update(session.scalars(sa.select(CostFact.day).where(CostFact.series_id.in_(part)).distinct()))
     return days

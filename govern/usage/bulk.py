@@ -1,4 +1,7 @@
-"""Writing many rows at once, in the transaction at hand: COPY on PostgreSQL, one prepared statement on SQLite."""
+"""Writing many rows at once, in the transaction at hand: COPY on PostgreSQL, one prepared statement on SQLite.
+
+Rows are tuples in the order of the table's columns, as the columns hold them: types are not converted.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,11 @@ from sqlalchemy.orm import Session
 from govern.core.db import Base
 
 _BATCH: Final = 500
+_LINES: Final = 5_000
 _LOCK: Final = 7_205_759_404  # any constant of our own
+_ESCAPES: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 T = TypeVar("T")
+Rows = Iterable[tuple[Any, ...]]
 
 
 def batched(items: Iterable[T], size: int = _BATCH) -> Iterator[list[T]]:
@@ -24,35 +30,50 @@ def batched(items: Iterable[T], size: int = _BATCH) -> Iterator[list[T]]:
         yield part
 
 
-def insert_rows(session: Session, table: type[Base], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert plain values, one tuple per row in the order of the table's columns; types are not converted."""
-    if not rows:
-        return
-    connection = session.connection()
-    target = table.__table__
-    names = ", ".join(column.name for column in target.columns)
-    if connection.dialect.name == "postgresql":
-        driver = connection.connection.driver_connection
-        assert driver is not None
-        with driver.cursor() as cursor, cursor.copy(f"COPY {target.description} ({names}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
-        return
-    marks = ", ".join("?" * len(target.columns))
-    connection.exec_driver_sql(f"INSERT INTO {target.description} ({names}) VALUES ({marks})", list(rows))  # noqa: S608 - our own names
+def insert_rows(session: Session, table: type[Base], rows: Rows) -> int:
+    """Insert rows that are not there yet; how many they were. They are taken one after the other, not held."""
+    names = [column.name for column in table.__table__.columns]
+    if _on_postgresql(session):
+        return _copy(session, str(table.__table__.description), names, rows)
+    return _execute_many(session, _insert(table, names), rows)
+
+
+def insert_new_rows(session: Session, table: type[Base], names: Sequence[str], rows: Rows) -> None:
+    """Insert those rows whose unique key is not there yet; somebody else may have been quicker. `names` are their columns."""
+    if _on_postgresql(session):
+        staged, columns = _staged(session, table, names, rows), ", ".join(names)
+        session.execute(sa.text(f"INSERT INTO {_name(table)} ({columns}) SELECT {columns} FROM {staged} ON CONFLICT DO NOTHING"))  # noqa: S608 - our own names
+    else:
+        _execute_many(session, f"{_insert(table, names)} ON CONFLICT DO NOTHING", rows)
+
+
+def upsert_rows(session: Session, table: type[Base], keys: int, rows: Rows) -> int:
+    """Insert rows, or update those that differ from what is there; how many were written. The key is the first `keys` columns."""
+    names = [column.name for column in table.__table__.columns]
+    key, rest = ", ".join(names[:keys]), names[keys:]
+    name, differs = _name(table), "IS DISTINCT FROM" if _on_postgresql(session) else "IS NOT"
+    update = (
+        f" ON CONFLICT ({key}) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in rest)}"
+        f" WHERE {' OR '.join(f'{name}.{column} {differs} excluded.{column}' for column in rest)}"
+    )
+    if _on_postgresql(session):
+        staged, columns = _staged(session, table, names, rows), ", ".join(names)
+        done = session.execute(sa.text(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {staged}{update}"))  # noqa: S608 - our own names
+        return int(done.rowcount)  # type: ignore[attr-defined]
+    return _execute_many(session, _insert(table, names) + update, rows)
 
 
 def insert_new(session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert those rows whose unique key is not there yet; somebody else may have been quicker."""
+    """Insert those rows whose unique key is not there yet, from mappings and with converted types."""
     if not rows:
         return
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    insert = postgresql.insert if _on_postgresql(session) else sqlite.insert
     session.execute(insert(table).on_conflict_do_nothing(), [dict(row) for row in rows])
 
 
 def insert_one(session: Session, table: type[Base], row: Mapping[str, Any]) -> bool:
     """Insert the row unless its unique key is there already. Whether it was inserted."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    insert = postgresql.insert if _on_postgresql(session) else sqlite.insert
     # What is returned tells, on both databases; a row count does not.
     keys = sa.inspect(table).primary_key
     done = session.execute(insert(table).values(**row).on_conflict_do_nothing().returning(*keys))
@@ -63,3 +84,51 @@ def serialize(session: Session) -> None:
     """Let one transaction at a time write here: usage and costs share the rollups of a day. SQLite has one writer anyway."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
+
+def _on_postgresql(session: Session) -> bool:
+    return session.get_bind().dialect.name == "postgresql"
+
+
+def _name(table: type[Base]) -> str:
+    return str(table.__table__.description)
+
+
+def _insert(table: type[Base], names: Sequence[str]) -> str:
+    return f"INSERT INTO {_name(table)} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - our own names
+
+
+def _execute_many(session: Session, statement: str, rows: Rows) -> int:
+    driver = session.connection().connection.driver_connection
+    assert driver is not None
+    before = driver.total_changes
+    driver.executemany(statement, rows).close()
+    return int(driver.total_changes - before)
+
+
+def _staged(session: Session, table: type[Base], names: Sequence[str], rows: Rows) -> str:
+    """Copy the rows into a table of this transaction's own; its name."""
+    staged, columns = f"incoming_{_name(table)}", ", ".join(names)
+    session.execute(sa.text(f"DROP TABLE IF EXISTS pg_temp.{staged}"))
+    session.execute(sa.text(f"CREATE TEMP TABLE {staged} ON COMMIT DROP AS SELECT {columns} FROM {_name(table)} WHERE false"))  # noqa: S608 - our own names
+    _copy(session, staged, names, rows)
+    return staged
+
+
+def _copy(session: Session, table: str, names: Sequence[str], rows: Rows) -> int:
+    driver = session.connection().connection.driver_connection
+    assert driver is not None
+    count = 0
+    with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({', '.join(names)}) FROM STDIN") as copy:
+        # As text of our own: it takes a third of the time that writing row by row does.
+        for part in batched(rows, _LINES):
+            copy.write("".join([_line(row) for row in part]))
+            count += len(part)
+    return count
+
+
+def _line(row: tuple[Any, ...]) -> str:
+    line = "\t".join(map(str, row))
+    if "\\" in line or line.count("\t") != len(row) - 1 or "\n" in line or "\r" in line:
+        line = "\t".join([str(value).translate(_ESCAPES) for value in row])
+    return line + "\n"

@@ -16,8 +16,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Mapped, mapped_column
 
 from govern.core.db import Base, Money, UTCDateTime, words
-
-SERIES_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+from govern.usage.records import SERIES_ID
 
 
 class UnixTime(sa.types.TypeDecorator[datetime]):
@@ -60,6 +59,20 @@ class Basis(StrEnum):
     NONE = "none"
 
 
+class Reason(StrEnum):
+    """Why spend was put down to no person. NONE: it was.
+
+    NO_KEY: OpenAI names neither key nor user, as for vector stores and sessions. UNKNOWN_KEY: no listing has shown the key.
+    FOREIGN_ACCOUNT: the key of a service account that is not ours. UNKNOWN_MEMBER: its owner is nobody whom we know.
+    """
+
+    NONE = ""
+    NO_KEY = "no_key"
+    UNKNOWN_KEY = "unknown_key"
+    FOREIGN_ACCOUNT = "foreign_account"
+    UNKNOWN_MEMBER = "unknown_member"
+
+
 class UsageSeries(Base):
     """One combination of usage dimensions. `*_remote_id` are OpenAI's ids; `extra` (JSON) holds further dimensions."""
 
@@ -79,6 +92,7 @@ class UsageSeries(Base):
     basis: Mapped[Basis] = mapped_column(words(Basis))
     person_id: Mapped[str] = mapped_column(sa.String(40))
     key_id: Mapped[str] = mapped_column(sa.String(40))
+    reason: Mapped[Reason] = mapped_column(words(Reason), server_default=sa.text("''"))
 
 
 class UsageFact(Base):
@@ -89,7 +103,7 @@ class UsageFact(Base):
     """
 
     __tablename__ = "usage_facts"
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = ({"sqlite_with_rowid": False, "postgresql_partition_by": "RANGE (bucket_start)"},)
 
     bucket_start: Mapped[datetime] = mapped_column(UnixTime, primary_key=True)
     series_id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
@@ -103,7 +117,10 @@ class UsageFact(Base):
 
 
 class CostSeries(Base):
-    """One combination of cost dimensions. `model` is a label taken from the line item where it names one; '' otherwise."""
+    """One combination of cost dimensions; `extra` (JSON) holds further ones.
+
+    `model` is a label taken from the line item where it names one; '' otherwise.
+    """
 
     __tablename__ = "cost_series"
 
@@ -114,10 +131,13 @@ class CostSeries(Base):
     line_item: Mapped[str] = mapped_column(sa.Text)
     currency: Mapped[str] = mapped_column(sa.Text)
     quantity_unit: Mapped[str] = mapped_column(sa.Text)
+    user_remote_id: Mapped[str] = mapped_column(sa.Text, server_default=sa.text("''"))
+    extra: Mapped[str] = mapped_column(sa.Text, server_default=sa.text("''"))
     model: Mapped[str] = mapped_column(sa.Text)
     basis: Mapped[Basis] = mapped_column(words(Basis))
     person_id: Mapped[str] = mapped_column(sa.String(40))
     key_id: Mapped[str] = mapped_column(sa.String(40))
+    reason: Mapped[Reason] = mapped_column(words(Reason), server_default=sa.text("''"))
 
 
 class CostFact(Base):
@@ -136,7 +156,8 @@ class SyncWindow(Base):
     """The sync ledger: one UTC day of one endpoint. `digests` maps each bucket's Unix second to a digest of its rows.
 
     `pulled_at` is when the reading began: what happened later is not in it. `settled_at` is set when the day had been over,
-    and unchanged, for long enough that it is taken as final.
+    and unchanged, for long enough that it is taken as final. `purged_at`: its hourly facts were forgotten since; what they add
+    up to stays in `usage_days`.
     """
 
     __tablename__ = "sync_windows"
@@ -148,6 +169,7 @@ class SyncWindow(Base):
     covers_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
     restated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     settled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    purged_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     rows: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     digests: Mapped[dict[str, str]] = mapped_column(sa.JSON)
 

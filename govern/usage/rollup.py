@@ -14,9 +14,10 @@ from govern.core.db import Money
 from govern.usage import cells
 from govern.usage.bulk import batched, insert_rows
 from govern.usage.measures import Measures, detail_of
-from govern.usage.models import Clock, CostFact, CostSeries, DailySpend, SyncWindow, UsageFact, UsageSeries
+from govern.usage.models import Clock, CostFact, CostSeries, DailySpend, SyncWindow, UsageSeries
 from govern.usage.prices import PriceBook
-from govern.usage.rules import COSTS, CURRENCY, DAY, midnight
+from govern.usage.records import UsageDay
+from govern.usage.rules import COSTS, CURRENCY
 
 Place = tuple[str, str, str, str, str]  # project, API key, person, model, endpoint
 
@@ -60,17 +61,15 @@ def _billed(session: Session, days: list[date]) -> None:
 
 
 def _estimated(session: Session, day: date, prices: PriceBook) -> None:
-    s, f = UsageSeries, UsageFact
-    columns = (f.requests, f.input_tokens, f.cached_tokens, f.cache_write_tokens, f.output_tokens)
-    # Facts of one series with the same detail are added up in the database; `count` says how often the detail stands.
+    s, u = UsageSeries, UsageDay
+    # Rows of one series with the same detail were added up before; `buckets` says how often the detail stands.
     query = (
         sa.select(
             s.project_remote_id, s.api_key_remote_id, s.person_id, s.model, s.endpoint, s.key_id, s.batch, s.service_tier,
-            f.detail, sa.func.count(), *(sa.func.sum(column) for column in columns),
+            u.detail, u.buckets, u.requests, u.input_tokens, u.cached_tokens, u.cache_write_tokens, u.output_tokens,
         )
-        .join(s, s.id == f.series_id)
-        .where(f.bucket_start >= midnight(day), f.bucket_start < midnight(day + DAY))
-        .group_by(s.id, f.detail)
+        .join(s, s.id == u.series_id)
+        .where(u.day == day)
     )  # fmt: skip
     sums: dict[Place, _Sum] = defaultdict(_Sum)
     for project, api_key, person, model, endpoint, key_id, batch, tier, detail, count, *totals in session.execute(query):

@@ -14,9 +14,11 @@ CURRENCY: Final = "usd"
 """What reports add up. Bills in other currencies are shown beside them."""
 SETTLE: Final = timedelta(hours=72)
 """A day that has been over and unchanged for so long is taken as final. OpenAI restates buckets for about two days."""
-REVISIT_DAYS: Final = 40
-"""So long a day is read again once a day. It reaches from the fifth of a month back over the whole month before."""
+REVISIT_DAYS: Final = 35
+"""So long a day is read again once a day."""
 REVISIT_EVERY: Final = timedelta(hours=20)
+CLOSE: Final = timedelta(days=5)
+"""So long after its end a month is closed: all of it is read once more, and what changes later is an adjustment of it."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ def due_days(ledger: Mapping[date, Pulled], *, now: datetime, trailing_days: int
     """The UTC days to read now, oldest first.
 
     Every day since the first one (the ledger's, or `backfill_days` back) that was never read: so gaps fill themselves. Every
-    day of the last `trailing_days` and today, because they still change. Older ones, up to REVISIT_DAYS, once a day.
+    day of the last `trailing_days` and today, because they still change. Older ones, up to REVISIT_DAYS, once a day; and all
+    of a month once more when it is closed.
     """
     today = now.astimezone(UTC).date()
     first = min([*ledger, today - backfill_days * DAY])
@@ -45,7 +48,19 @@ def due_days(ledger: Mapping[date, Pulled], *, now: datetime, trailing_days: int
 def _is_due(pulled: Pulled | None, day: date, today: date, now: datetime, trailing_days: int) -> bool:
     if pulled is None or day >= today - trailing_days * DAY:
         return True
+    if pulled.pulled_at < closes_at(day) <= now:
+        return True
     return day >= today - REVISIT_DAYS * DAY and now - pulled.pulled_at >= REVISIT_EVERY
+
+
+def following_month(day: date) -> date:
+    """The first day of the month after."""
+    return (day.replace(day=1) + 31 * DAY).replace(day=1)
+
+
+def closes_at(day: date) -> datetime:
+    """The instant at which the month of this day is closed."""
+    return midnight(following_month(day)) + CLOSE
 
 
 def ranges(days: Iterable[date], longest: int) -> list[tuple[date, date]]:

@@ -1,84 +1,109 @@
-"""How a bucket of usage or of costs reaches its tables: intern the dimensions, take out the old rows, put in the new ones."""
+"""How buckets of usage or of costs reach their tables: number the series, write what changed, take out what is gone."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from govern.core.clock import from_unix
+from govern.core.db import to_nano
+from govern.core.uow import Actor, UnitsOfWork
+from govern.ports import UsageSource
 from govern.usage.attribution import Registry
-from govern.usage.bulk import batched, insert_new, insert_rows
+from govern.usage.bulk import batched, insert_rows, upsert_rows
 from govern.usage.models import CostFact, CostSeries, UsageFact, UsageSeries
-from govern.usage.staging import Dims, Values
+from govern.usage.rules import COSTS, midnight
+from govern.usage.series import Dims, Numbers
+from govern.usage.spool import Rows, Spool
+from govern.usage.staging import Staged
+
+
+class Written(NamedTuple):
+    """Facts written, and facts taken out because they are gone."""
+
+    written: int
+    removed: int
 
 
 class Writer(ABC):
-    """Writes one endpoint's buckets. Remembers the series that it has seen, so that a run looks each up once."""
+    """Reads and writes one endpoint's buckets."""
 
-    series: type[UsageSeries] | type[CostSeries]
-
-    def __init__(self, endpoint: str, width: str) -> None:
-        self.endpoint = endpoint
-        self.width = width
-        self._ids: dict[Dims, int] = {}
+    endpoint: str
+    width: str
+    numbers: Numbers
+    fact: type[UsageFact] | type[CostFact]
 
     @abstractmethod
-    def delete(self, session: Session, bucket: int) -> int:
-        """Take the bucket's rows out; how many they were."""
+    def read(self, unit_of_work: UnitsOfWork, staged: Staged) -> None:
+        """Read all buckets of the staged days into it. Raises ProviderError."""
 
     @abstractmethod
-    def insert(self, session: Session, bucket: int, rows: dict[Dims, Values]) -> None:
-        """Put the rows in. Their dimensions must have been interned."""
+    def key_of(self, bucket: int) -> Any:
+        """The bucket's start as its column holds it, unconverted."""
 
     @abstractmethod
-    def describe(self, dims: Dims, known: Registry) -> dict[str, Any]:
-        """The columns of a new series with these dimensions."""
+    def mine(self, bucket: int) -> sa.ColumnElement[bool]:
+        """Which facts are this endpoint's in the bucket."""
 
-    def intern(self, session: Session, dims: Iterable[Dims], known: Registry) -> int:
-        """Give every combination a series; how many are new."""
-        unseen = {self._digest(each): each for each in set(dims) if each not in self._ids}
-        self._look_up(session, unseen)
-        new = {key: each for key, each in unseen.items() if each not in self._ids}
-        insert_new(session, self.series, [{"digest": key, **self.describe(each, known)} for key, each in new.items()])
-        self._look_up(session, new)
-        return len(new)
+    def replace(self, session: Session, spool: Spool, fresh: Collection[int], changed: Collection[int]) -> Written:
+        """Make the facts of these buckets what the spool says. Of `fresh` ones nothing is stored yet."""
+        written = insert_rows(session, self.fact, self._facts(spool, fresh))
+        removed = 0
+        for bucket in changed:
+            rows = spool.get(bucket)
+            removed += self._remove_others(session, bucket, {row[0] for row in rows})
+            written += upsert_rows(session, self.fact, 2, self._with_key(bucket, rows))
+        return Written(written, removed)
 
-    def series_id(self, dims: Dims) -> int:
-        return self._ids[dims]
+    def _facts(self, spool: Spool, buckets: Collection[int]) -> Iterator[tuple[Any, ...]]:
+        for bucket in buckets:
+            yield from self._with_key(bucket, spool.get(bucket))
 
-    def _look_up(self, session: Session, wanted: Mapping[str, Dims]) -> None:
-        for part in batched(wanted):
-            found = session.execute(sa.select(self.series.digest, self.series.id).where(self.series.digest.in_(part)))
-            self._ids.update((wanted[key], id_) for key, id_ in found)
+    def _with_key(self, bucket: int, rows: Rows) -> Iterator[tuple[Any, ...]]:
+        key = (self.key_of(bucket),)
+        return (key + row for row in rows)
 
-    def _digest(self, dims: Dims) -> str:
-        return hashlib.sha256(json.dumps([self.endpoint, self.width, *dims]).encode()).hexdigest()
+    def _remove_others(self, session: Session, bucket: int, staying: Collection[int]) -> int:
+        present = session.scalars(sa.select(self.fact.series_id).where(self.mine(bucket)))
+        gone = [series_id for series_id in present if series_id not in staying]
+        for part in batched(gone):
+            session.execute(sa.delete(self.fact).where(self.mine(bucket), self.fact.series_id.in_(part)))
+        return len(gone)
 
 
 class UsageWriter(Writer):
     """Buckets of one usage endpoint."""
 
-    series = UsageSeries
+    fact = UsageFact
 
-    def delete(self, session: Session, bucket: int) -> int:
-        mine = sa.select(UsageSeries.id).where(UsageSeries.endpoint == self.endpoint, UsageSeries.width == self.width)
-        statement = sa.delete(UsageFact).where(UsageFact.bucket_start == from_unix(bucket), UsageFact.series_id.in_(mine))
-        return session.execute(statement).rowcount  # type: ignore[attr-defined, no-any-return]
+    def __init__(self, source: UsageSource, endpoint: str, width: str, known: Registry, actor: Actor) -> None:
+        self.endpoint, self.width, self._source = endpoint, width, source
+        self.numbers = Numbers(UsageSeries, (endpoint, width), self._describe, known, actor)
 
-    def insert(self, session: Session, bucket: int, rows: dict[Dims, Values]) -> None:
-        insert_rows(session, UsageFact, [(bucket, self.series_id(dims), *values) for dims, values in rows.items()])
+    def read(self, unit_of_work: UnitsOfWork, staged: Staged) -> None:
+        ids = self.numbers.ids
+        for start, rows in self._source.usage(self.endpoint, midnight(staged.start), midnight(staged.end), self.width):
+            self.numbers.learn(unit_of_work, (row[:7] for row in rows))
+            staged.take(int(start.timestamp()), [(ids[row[:7]], *row[7:]) for row in rows])
 
-    def describe(self, dims: Dims, known: Registry) -> dict[str, Any]:
+    def key_of(self, bucket: int) -> int:
+        return bucket
+
+    def mine(self, bucket: int) -> sa.ColumnElement[bool]:
+        series = sa.select(UsageSeries.id).where(UsageSeries.endpoint == self.endpoint, UsageSeries.width == self.width)
+        return sa.and_(UsageFact.bucket_start == from_unix(bucket), UsageFact.series_id.in_(series))
+
+    def _describe(self, dims: Dims, known: Registry) -> dict[str, Any]:
         project, user, api_key, model, batch, tier, extra = dims
         return {
             "endpoint": self.endpoint, "width": self.width, "project_remote_id": project, "user_remote_id": user,
-            "api_key_remote_id": api_key, "model": model, "batch": batch, "service_tier": tier, "extra": extra,
+            "api_key_remote_id": api_key, "model": model, "batch": batch[:8], "service_tier": tier, "extra": extra,
             **known.resolve(project=project, api_key=api_key, user=user)._asdict(),
         }  # fmt: skip
 
@@ -86,22 +111,46 @@ class UsageWriter(Writer):
 class CostWriter(Writer):
     """Days of costs."""
 
-    series = CostSeries
+    endpoint, width = COSTS, "1d"
+    fact = CostFact
 
-    def delete(self, session: Session, bucket: int) -> int:
-        statement = sa.delete(CostFact).where(CostFact.day == from_unix(bucket).date())
-        return session.execute(statement).rowcount  # type: ignore[attr-defined, no-any-return]
+    def __init__(self, source: UsageSource, known: Registry, actor: Actor) -> None:
+        self._source = source
+        self.numbers = Numbers(CostSeries, (self.endpoint, self.width), _describe_cost, known, actor)
 
-    def insert(self, session: Session, bucket: int, rows: dict[Dims, Values]) -> None:
-        day = from_unix(bucket).date().isoformat()
-        insert_rows(session, CostFact, [(day, self.series_id(dims), *values) for dims, values in rows.items()])
+    def read(self, unit_of_work: UnitsOfWork, staged: Staged) -> None:
+        for day, rows in self._source.costs(staged.start, staged.end):
+            dims = [_cost_dims(*row[:3], row.currency.lower(), row.quantity_unit, row.user_id, row.extra) for row in rows]
+            self.numbers.learn(unit_of_work, dims)
+            facts = [
+                (self.numbers.ids[each], _nano(row.amount), _quantity(row.quantity)) for each, row in zip(dims, rows, strict=True)
+            ]
+            staged.take(int(midnight(day).timestamp()), facts)
 
-    def describe(self, dims: Dims, known: Registry) -> dict[str, Any]:
-        project, api_key, line_item, currency, unit = dims
-        return {
-            "project_remote_id": project, "api_key_remote_id": api_key, "line_item": line_item, "currency": currency,
-            "quantity_unit": unit, "model": model_of(line_item), **known.resolve(project=project, api_key=api_key)._asdict(),
-        }  # fmt: skip
+    def key_of(self, bucket: int) -> str:
+        return from_unix(bucket).date().isoformat()
+
+    def mine(self, bucket: int) -> sa.ColumnElement[bool]:
+        return CostFact.day == from_unix(bucket).date()
+
+    def amounts(self, session: Session, day: date) -> dict[int, int]:
+        """Series → nano-dollars of the day, as stored now."""
+        nano = sa.type_coerce(CostFact.amount, sa.BigInteger)
+        return {row[0]: row[1] for row in session.execute(sa.select(CostFact.series_id, nano).where(CostFact.day == day))}
+
+
+def _cost_dims(*texts: str) -> Dims:
+    """Without what is empty at the end, so that a dimension that OpenAI adds one day leaves older series what they are."""
+    return texts[:5] if not (texts[5] or texts[6]) else texts
+
+
+def _describe_cost(dims: Dims, known: Registry) -> dict[str, Any]:
+    project, api_key, line_item, currency, unit, user, extra = (*dims, "", "")[:7]
+    return {
+        "project_remote_id": project, "api_key_remote_id": api_key, "line_item": line_item, "currency": currency,
+        "quantity_unit": unit, "user_remote_id": user, "extra": extra, "model": model_of(line_item),
+        **known.resolve(project=project, api_key=api_key, user=user)._asdict(),
+    }  # fmt: skip
 
 
 def model_of(line_item: str) -> str:
@@ -111,3 +160,11 @@ def model_of(line_item: str) -> str:
     """
     head, comma, _ = line_item.partition(", ")
     return head.removesuffix(" batch").strip() if comma else ""
+
+
+def _nano(amount: Decimal) -> int:
+    return int(to_nano(amount).scaleb(9))
+
+
+def _quantity(value: Decimal | None) -> str:
+    return "" if value is None else format(value.normalize(), "f")

@@ -43,7 +43,7 @@ class Money:
     def bills(self, usd: object, *, on: str = "2026-03-09", key: str | None = None) -> None:
         """The project's bill of the day is this much from now on."""
         remote_id = self.world.project("Search").remote_id
-        rows = [row for row in self.source.cost_rows if (row.day.isoformat(), row.api_key_id) != (on, key)]
+        rows = [each for each in self.source.cost_rows if (each.at.isoformat(), each.row.api_key_id) != (on, key or "")]
         self.source.cost_rows = [*rows, billed(on, str(usd), project=remote_id, key=key)]
         run_costs(self.govern.unit_of_work, self.source, trailing_days=3, backfill_days=10)
 

@@ -2,70 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any, Final
 
 from govern.core.errors import ProviderError
-from govern.ports import CostRow, UsageRow
+from govern.ports import CostDay, CostRow, UsageBucket, UsageRow
 
 MODEL = "gpt-4o-mini-2024-07-18"
+CHAT: Final = ("completions",)
+"""The endpoint that these rows are of, unless they say otherwise."""
+
+
+@dataclass(frozen=True)
+class Used:
+    """A usage row and where it stands."""
+
+    at: datetime
+    row: UsageRow
+    endpoint: str = "completions"
+
+
+@dataclass(frozen=True)
+class Billed:
+    """A cost row and its day."""
+
+    at: date
+    row: CostRow
 
 
 def used(
     at: str, *, project: str | None = "proj_a", key: str | None = "key_a", user: str | None = None, model: str | None = MODEL,
-    input_tokens: int = 1_000_000, output_tokens: int = 0, batch: bool | None = False, tier: str | None = "default",
-    **more: int,
-) -> UsageRow:  # fmt: skip
+    input_tokens: int = 1_000_000, batch: bool | None = False, tier: str | None = "default", endpoint: str = "completions",
+    extra: str = "", **more: Any,
+) -> Used:  # fmt: skip
     """One usage row of the hour `at` (ISO, UTC)."""
-    start = datetime.fromisoformat(at).replace(tzinfo=UTC)
-    measures = {"input_tokens": input_tokens, "output_tokens": output_tokens, "num_model_requests": 1} | more
-    return UsageRow(
-        "completions", start, start + timedelta(hours=1), project, user, key, model, batch, tier, measures
-    )  # fmt: skip
+    flag = "" if batch is None else str(batch).lower()
+    dims = (project or "", user or "", key or "", model or "", flag, tier or "", extra)
+    row = UsageRow(*dims, **({"requests": 1, "input_tokens": input_tokens} | more))
+    return Used(datetime.fromisoformat(at).replace(tzinfo=UTC), row, endpoint)
 
 
 def billed(
     day: str, amount: str, *, project: str | None = "proj_a", key: str | None = "key_a", item: str | None = f"{MODEL}, input",
-    currency: str = "usd", unit: str | None = "tokens",
-) -> CostRow:  # fmt: skip
+    currency: str = "usd", unit: str | None = "tokens", quantity: int = 1, user: str = "",
+) -> Billed:  # fmt: skip
     """One cost row."""
-    return CostRow(date.fromisoformat(day), project, key, item, Decimal(amount), currency, Decimal(1), unit)
+    row = CostRow(
+        project or "", key or "", item or "", Decimal(amount), currency, Decimal(quantity), unit or "", user
+    )  # fmt: skip
+    return Billed(date.fromisoformat(day), row)
 
 
 @dataclass
 class Reported:
     """`usage_rows` and `cost_rows` may be changed between pulls. `calls` lists what was asked.
 
-    `fail_after` lets the next pulls break after so many rows, each with the error beside it.
+    `fail_after` lets the next pulls break after so many buckets, each with the error beside it.
     """
 
-    usage_rows: list[UsageRow] = field(default_factory=list)
-    cost_rows: list[CostRow] = field(default_factory=list)
+    usage_rows: list[Used] = field(default_factory=list)
+    cost_rows: list[Billed] = field(default_factory=list)
     fail_after: list[tuple[int, ProviderError]] = field(default_factory=list)
     calls: list[tuple[str, object, object]] = field(default_factory=list)
 
-    def usage(self, endpoint: str, start: datetime, end: datetime, width: str) -> Iterator[UsageRow]:
+    def usage(self, endpoint: str, start: datetime, end: datetime, width: str) -> Iterator[UsageBucket]:
         self.calls.append((endpoint, start, end))
-        rows = [row for row in self.usage_rows if row.endpoint == endpoint and start <= row.bucket_start < end]
-        yield from self._hand_out(rows)
+        rows = [each for each in self.usage_rows if each.endpoint == endpoint and start <= each.at < end]
+        for at, found in self._hand_out(rows):
+            yield UsageBucket(at, found)
 
-    def costs(self, start: date, end: date) -> Iterator[CostRow]:
+    def costs(self, start: date, end: date) -> Iterator[CostDay]:
         self.calls.append(("costs", start, end))
-        yield from self._hand_out([row for row in self.cost_rows if start <= row.day < end])
+        for at, found in self._hand_out([each for each in self.cost_rows if start <= each.at < end]):
+            yield CostDay(at, found)
 
-    def _hand_out(self, rows: list[UsageRow] | list[CostRow]) -> Iterator[UsageRow | CostRow]:
+    def _hand_out(self, rows: Sequence[Used | Billed]) -> Iterator[tuple[Any, list[Any]]]:
         broken = self.fail_after.pop(0) if self.fail_after else None
-        for count, row in enumerate(rows):
+        buckets: dict[object, list[Any]] = {}
+        for each in rows:
+            buckets.setdefault(each.at, []).append(each.row)
+        for count, bucket in enumerate(buckets.items()):
             if broken and count == broken[0]:
                 raise broken[1]
-            yield row
-        if broken and len(rows) <= broken[0]:
+            yield bucket
+        if broken and len(buckets) <= broken[0]:
             raise broken[1]
 
     def restate(self, day: str, factor: str) -> None:
         """Correct all costs of a day."""
         self.cost_rows = [
-            replace(row, amount=row.amount * Decimal(factor)) if row.day.isoformat() == day else row for row in self.cost_rows
+            replace(each, row=each.row._replace(amount=each.row.amount * Decimal(factor))) if each.at.isoformat() == day else each
+            for each in self.cost_rows
         ]

@@ -21,7 +21,7 @@ from govern.usage.names import By
 from govern.usage.queries import Only, View
 from govern.usage.sync import run_costs, run_usage
 from tests.given import ADA, EVE, World
-from tests.usage.reported import MODEL, Reported, billed, used
+from tests.usage.reported import CHAT, MODEL, Billed, Reported, billed, used
 
 if TYPE_CHECKING:
     from govern.bootstrap import Govern
@@ -36,7 +36,7 @@ def at_noon() -> Iterator[None]:
 
 
 def pull(govern: Govern, source: Reported) -> None:
-    run_usage(govern.unit_of_work, source, trailing_days=3, backfill_days=9)
+    run_usage(govern.unit_of_work, source, trailing_days=3, backfill_days=9, endpoints=CHAT)
     run_costs(govern.unit_of_work, source, trailing_days=3, backfill_days=9)
 
 
@@ -112,10 +112,10 @@ def test_spend_finds_its_person_when_the_registry_learns_of_the_key_later(world:
     pull(govern, source)
     assert people(govern) == {"": Decimal("3.15")}
     world.synced()
-    report = run_usage(govern.unit_of_work, Reported(source.usage_rows), trailing_days=3, backfill_days=9)
+    report = run_usage(govern.unit_of_work, Reported(source.usage_rows), trailing_days=3, backfill_days=9, endpoints=CHAT)
     assert report["relearned"] == 2
     assert people(govern) == {world.person(EVE).id: Decimal("3.15")}
-    again = run_usage(govern.unit_of_work, Reported(source.usage_rows), trailing_days=3, backfill_days=9)
+    again = run_usage(govern.unit_of_work, Reported(source.usage_rows), trailing_days=3, backfill_days=9, endpoints=CHAT)
     assert again["relearned"] == 0
 
 
@@ -161,16 +161,16 @@ def test_people_projects_and_unattributed_add_up_to_the_bill(world: World, gover
     """Whatever is billed, restated or gone: for closed days the parts are the whole, to the last digit."""
     project = world.synced().project("Search")
     own, _ = world.openai.make_personal_key(EVE, "Search")
-    keys = (None, remote_id(govern, world.key(EVE).id), own, "key_unknown")
+    keys = ("", remote_id(govern, world.key(EVE).id), own, "key_unknown")
     world.synced()
 
     @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
     @given(bills())
     def check(bill: list[tuple[int, int, int, int, Decimal]]) -> None:
-        places = (None, project.remote_id, "proj_gone")
-        items = (f"{MODEL}, input", "web search tool calls", None)
+        places = ("", project.remote_id, "proj_gone")
+        items = (f"{MODEL}, input", "web search tool calls", "")
         rows = [
-            CostRow(date(2026, 3, day), places[place], keys[key], items[item], amount, "usd", None, None)
+            Billed(date(2026, 3, day), CostRow(places[place], keys[key], items[item], amount))
             for day, key, place, item, amount in bill
         ]
         run_costs(govern.unit_of_work, Reported([], rows), trailing_days=9, backfill_days=9)
@@ -178,11 +178,11 @@ def test_people_projects_and_unattributed_add_up_to_the_bill(world: World, gover
             found = queries.totals(session, *MARCH, view=View.BILLED)
             closed = queries.totals(session, date(2026, 3, 1), date(2026, 3, 7))
             by_person = queries.lines(session, *MARCH, by=[By.PERSON, By.PROJECT], view=View.BILLED)
-        whole = sum((row.amount for row in rows), Decimal(0))
+        whole = sum((each.row.amount for each in rows), Decimal(0))
         assert found.people + found.projects + found.unattributed == found.whole.amount == whole
         assert sum((line.figure.amount for line in by_person), Decimal(0)) == whole
-        assert closed.whole.amount == sum((row.amount for row in rows if row.day < date(2026, 3, 7)), Decimal(0))
-        assert found.people == sum((row.amount for row in rows if row.api_key_id in keys[1:3]), Decimal(0))
+        assert closed.whole.amount == sum((each.row.amount for each in rows if each.at < date(2026, 3, 7)), Decimal(0))
+        assert found.people == sum((each.row.amount for each in rows if each.row.api_key_id in keys[1:3]), Decimal(0))
 
     check()
     with govern.unit_of_work.reading() as session:

@@ -20,7 +20,7 @@ from govern.usage.queries import View
 from govern.usage.rules import midnight
 from govern.usage.sync import run_costs, run_usage
 from tests.given import EVE, World
-from tests.usage.reported import MODEL
+from tests.usage.reported import CHAT, MODEL
 
 if TYPE_CHECKING:
     from govern.bootstrap import Govern
@@ -146,8 +146,8 @@ def test_a_key_that_we_issued_is_billed_to_its_person(world: World, govern: Gove
 @pytest.mark.parametrize("openai", ["2026-11"], indirect=True)
 def test_hours_are_stored_as_hours(world: World, govern: Govern, openai: FakeOpenAI) -> None:
     world.synced()
-    report = run_usage(govern.unit_of_work, govern.need_outside().usage, trailing_days=3, backfill_days=6)
-    again = run_usage(govern.unit_of_work, govern.need_outside().usage, trailing_days=3, backfill_days=6)
+    report = run_usage(govern.unit_of_work, govern.need_outside().usage, trailing_days=3, backfill_days=6, endpoints=CHAT)
+    again = run_usage(govern.unit_of_work, govern.need_outside().usage, trailing_days=3, backfill_days=6, endpoints=CHAT)
     assert report["written"] > 100
     assert (again["written"], again["removed"], again["unchanged"]) == (0, 0, 4)
     with govern.unit_of_work.reading() as session:

@@ -15,12 +15,14 @@ from freezegun import freeze_time
 from govern.audit.models import AuditEvent
 from govern.core.errors import Rejected, Unavailable
 from govern.core.uow import UnitsOfWork
+from govern.ports import CostDay
 from govern.usage import queries
 from govern.usage.models import CostFact, CostSeries, DailySpend, SyncWindow, UsageFact, UsageSeries
 from govern.usage.names import By
 from govern.usage.queries import View
+from govern.usage.records import StaleDay, UsageDay
 from govern.usage.sync import run_costs, run_usage
-from tests.usage.reported import MODEL, Reported, billed, used
+from tests.usage.reported import CHAT, MODEL, Reported, billed, used
 
 NOW = "2026-03-10T12:00:00"
 MARCH = (date(2026, 3, 1), date(2026, 4, 1))
@@ -37,7 +39,7 @@ def at_noon() -> Any:
 
 def pull(unit_of_work: UnitsOfWork, source: Reported, *, trailing: int = 3, backfill: int = 9) -> dict[str, dict[str, int]]:
     return {
-        "usage": run_usage(unit_of_work, source, trailing_days=trailing, backfill_days=backfill),
+        "usage": run_usage(unit_of_work, source, trailing_days=trailing, backfill_days=backfill, endpoints=CHAT),
         "costs": run_costs(unit_of_work, source, trailing_days=trailing, backfill_days=backfill),
     }
 
@@ -50,7 +52,7 @@ def total(unit_of_work: UnitsOfWork, view: View = View.BEST) -> Decimal:
 def everything(unit_of_work: UnitsOfWork) -> dict[str, list[Any]]:
     """All rows but the ledger's times, to see whether anything was written."""
     with unit_of_work.reading() as session:
-        tables = (UsageSeries, UsageFact, CostSeries, CostFact, DailySpend)
+        tables = (UsageSeries, UsageFact, UsageDay, CostSeries, CostFact, DailySpend, StaleDay)
         rows = {table.__tablename__: session.execute(sa.select(table.__table__)).all() for table in tables}
         ledger = sa.select(SyncWindow.endpoint, SyncWindow.day, SyncWindow.rows, SyncWindow.restated_at, SyncWindow.settled_at)
         return rows | {"ledger": session.execute(ledger.order_by(SyncWindow.endpoint, SyncWindow.day)).all()}
@@ -84,7 +86,7 @@ def test_a_restated_day_is_replaced(unit_of_work: UnitsOfWork) -> None:
     source.restate("2026-03-08", "0.5")
     report = pull(unit_of_work, source)["costs"]
     assert total(unit_of_work, View.BILLED) == Decimal("8.5")
-    assert (report["removed"], report["written"], report["unchanged"]) == (2, 2, 3)
+    assert (report["removed"], report["written"], report["unchanged"]) == (0, 2, 3)
 
 
 def test_a_bucket_that_vanishes_takes_its_rows_and_its_spend_along(unit_of_work: UnitsOfWork) -> None:
@@ -155,16 +157,16 @@ def test_a_stretch_that_breaks_half_way_stores_none_of_it_and_is_due_again(unit_
     rows = [used(f"2026-03-{day:02d}T10:00") for day in range(1, 11)]
     source = Reported(rows, fail_after=[(99, Unavailable("gone"))])
     with pytest.raises(Unavailable):
-        run_usage(unit_of_work, source, trailing_days=3, backfill_days=9)
+        run_usage(unit_of_work, source, trailing_days=3, backfill_days=9, endpoints=CHAT)
     assert total(unit_of_work) == 0
-    report = run_usage(unit_of_work, source, trailing_days=3, backfill_days=9)
+    report = run_usage(unit_of_work, source, trailing_days=3, backfill_days=9, endpoints=CHAT)
     assert (report["days"], report["written"]) == (10, 10)
 
 
 def test_the_newest_days_come_first(unit_of_work: UnitsOfWork) -> None:
     source = Reported()
-    run_usage(unit_of_work, source, trailing_days=3, backfill_days=9)
-    assert [start for _, start, _ in source.calls] == [datetime(2026, 3, 8, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)]
+    run_usage(unit_of_work, source, trailing_days=3, backfill_days=9, endpoints=CHAT)
+    assert [start for _, start, _ in source.calls] == [datetime(2026, 3, 4, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)]
 
 
 @pytest.mark.parametrize("amount", ["-4.25", "0.0000000014", "123456789.123456789", "0"])
@@ -204,7 +206,7 @@ def test_dimensions_that_are_not_reported_do_not_multiply(unit_of_work: UnitsOfW
     row = used("2026-03-09T10:00", project=None, key=None, user=None, model=None, batch=None, tier=None)
     source = Reported([row], [billed("2026-03-09", "1", project=None, key=None, item=None, unit=None)])
     for _ in range(3):
-        source.usage_rows[0] = replace(row, measures=row.measures | {"output_tokens": len(source.calls)})
+        source.usage_rows[0] = replace(row, row=row.row._replace(output_tokens=len(source.calls)))
         pull(unit_of_work, source)
     with unit_of_work.reading() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(UsageSeries)) == 1
@@ -222,7 +224,8 @@ def test_a_model_without_a_price_is_counted_and_never_taken_as_free(unit_of_work
 def test_rows_outside_the_days_that_were_asked_for_are_not_mixed_in(unit_of_work: UnitsOfWork) -> None:
     class Careless(Reported):
         def costs(self, start: date, end: date) -> Any:
-            yield from self.cost_rows
+            for each in self.cost_rows:
+                yield CostDay(each.at, [each.row])
 
     report = run_costs(
         unit_of_work, Careless([], [billed("2026-02-01", "5"), billed("2026-03-09", "1")]), trailing_days=3, backfill_days=9
@@ -296,10 +299,10 @@ def test_a_reading_that_began_earlier_never_overwrites_a_later_one(unit_of_work:
 
     class Slow(Reported):
         def costs(self, start: date, end: date) -> Any:
-            rows = [billed("2026-03-09", "1")]
+            rows = [billed("2026-03-09", "1").row]
             at_noon.tick(timedelta(minutes=1))
             run_costs(unit_of_work, Reported([], [billed("2026-03-09", "2")]), trailing_days=3, backfill_days=3)
-            yield from rows
+            yield CostDay(date(2026, 3, 9), rows)
 
     run_costs(unit_of_work, Slow(), trailing_days=3, backfill_days=3)
     assert total(unit_of_work) == 2
