@@ -42,8 +42,9 @@ from govern.openai.keys import OpenAIKeys
 from govern.openai.leaked import OpenAIProbe
 from govern.openai.scopes import OpenAIScopes
 from govern.openai.usage import OpenAIUsage
-from govern.ports import Directory, KeyIssuer, KeyScopes, Notifier, UsageSource
+from govern.ports import Directory, KeyIssuer, KeyScopes, Notifier
 from govern.settings import Settings
+from govern.usage_ports import UsageSource
 
 ACTS: Final[Mapping[str, Act]] = {}
 """What a yes carries out: the kind of the approval → the command, in the transaction of the decision."""

@@ -1,4 +1,4 @@
-"""Usage and costs: the adapter behind `ports.UsageSource`.
+"""Usage and costs: the adapter behind `usage_ports.UsageSource`.
 
 `limit` counts buckets, not rows: a bucket of a large organization is large, and a range is cut into slices that fit. One slice
 is held at a time, and its rows are handed out when every page of it was read.
@@ -20,7 +20,7 @@ from govern.openai.fields import Fields
 from govern.openai.groupings import COSTS, NEWER_ENDPOINTS, Memory, groupings, is_about_grouping
 from govern.openai.paths import Path, path
 from govern.openai.usage_rows import cost_row, usage_row
-from govern.ports import USAGE_ENDPOINTS, CostDay, UsageBucket
+from govern.usage_ports import USAGE_ENDPOINTS, CostDay, UsageBucket
 
 _DAY: Final = 86_400
 WIDTHS: Final = {"1m": (60, 1440), "1h": (3600, 168), "1d": (_DAY, 31)}
@@ -43,7 +43,7 @@ class _Range:
 
 
 class OpenAIUsage:
-    """Implements `ports.UsageSource`. Thread-safe: endpoints may be read beside one another."""
+    """Implements `usage_ports.UsageSource`. Thread-safe: endpoints may be read beside one another."""
 
     def __init__(self, client: OpenAIClient, *, page_bytes: int = USAGE_BYTES) -> None:
         """A page longer than `page_bytes` is asked for again in smaller slices."""

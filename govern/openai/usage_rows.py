@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from govern.openai import fields
 from govern.openai.fields import Fields
-from govern.ports import CostRow, UsageRow
+from govern.usage_ports import CostRow, UsageRow
 
 _DIMENSIONS: Final = ("project_id", "user_id", "api_key_id", "model", "batch", "service_tier")
 _QUANTITIES: Final = ("images", "characters", "seconds", "usage_bytes", "num_sessions", "num_requests")

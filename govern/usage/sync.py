@@ -14,7 +14,6 @@ from typing import Final
 
 from govern.core.clock import utcnow
 from govern.core.uow import Actor, ActorKind, UnitsOfWork
-from govern.ports import USAGE_ENDPOINTS, UsageSource
 from govern.usage import attribution, closing, daily
 from govern.usage.bulk import serialize
 from govern.usage.prices import PriceBook, load_prices
@@ -22,6 +21,7 @@ from govern.usage.pull import Pull
 from govern.usage.rules import DAY
 from govern.usage.windows import due_of
 from govern.usage.writers import CostWriter, UsageWriter, Writer
+from govern.usage_ports import USAGE_ENDPOINTS, UsageSource
 
 WIDTH: Final = "1h"
 _DAYS_PER_USAGE_ROUND: Final = 7  # 168 hourly buckets are the most that one page holds

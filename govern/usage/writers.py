@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from govern.core.clock import from_unix
 from govern.core.db import to_nano
 from govern.core.uow import Actor, UnitsOfWork
-from govern.ports import UsageSource
 from govern.usage.attribution import Registry
 from govern.usage.bulk import batched, insert_rows, upsert_rows
 from govern.usage.models import CostFact, CostSeries, UsageFact, UsageSeries
@@ -22,6 +21,7 @@ from govern.usage.rules import COSTS, midnight
 from govern.usage.series import Dims, Numbers
 from govern.usage.spool import Rows, Spool
 from govern.usage.staging import Staged
+from govern.usage_ports import UsageSource
 
 
 class Written(NamedTuple):

@@ -14,7 +14,7 @@ from govern.core.errors import Unavailable
 from govern.openai.failures import Oversized
 from govern.openai.groupings import _OFFERED, BY_SOURCE, NEWER_ENDPOINTS
 from govern.openai.usage import OpenAIUsage
-from govern.ports import USAGE_ENDPOINTS, CostRow, UsageRow
+from govern.usage_ports import USAGE_ENDPOINTS, CostRow, UsageRow
 from tests.openai.conftest import BEGIN, Peer, PeerMaker
 
 DAY = timedelta(days=1)

@@ -1,4 +1,4 @@
-"""An organization's figures as a `ports.UsageSource`, written down by the test: what it says is what is pulled."""
+"""An organization's figures as a `usage_ports.UsageSource`, written down by the test: what it says is what is pulled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from govern.core.errors import ProviderError
-from govern.ports import CostDay, CostRow, UsageBucket, UsageRow
+from govern.usage_ports import CostDay, CostRow, UsageBucket, UsageRow
 
 MODEL = "gpt-4o-mini-2024-07-18"
 CHAT: Final = ("completions",)

@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from govern.keys.models import KeyVersion
-from govern.ports import CostRow
 from govern.usage import queries
 from govern.usage.models import Basis, CostSeries, UsageSeries
 from govern.usage.names import By
 from govern.usage.queries import Only, View
 from govern.usage.sync import run_costs, run_usage
+from govern.usage_ports import CostRow
 from tests.given import ADA, EVE, World
 from tests.usage.reported import CHAT, MODEL, Billed, Reported, billed, used
 

@@ -15,13 +15,13 @@ from freezegun import freeze_time
 from govern.audit.models import AuditEvent
 from govern.core.errors import Rejected, Unavailable
 from govern.core.uow import UnitsOfWork
-from govern.ports import CostDay
 from govern.usage import queries
 from govern.usage.models import CostFact, CostSeries, DailySpend, SyncWindow, UsageFact, UsageSeries
 from govern.usage.names import By
 from govern.usage.queries import View
 from govern.usage.records import StaleDay, UsageDay
 from govern.usage.sync import run_costs, run_usage
+from govern.usage_ports import CostDay
 from tests.usage.reported import CHAT, MODEL, Reported, billed, used
 
 NOW = "2026-03-10T12:00:00"
