@@ -1,4 +1,7 @@
-"""What the service needs of an organization's usage and costs. `govern/openai/usage.py` implements it; nothing here knows a wire."""
+"""An organization's usage and costs, as we ask for them.
+
+The same promises as in `ports`: ids are OpenAI's, and every method may raise `core.errors.ProviderError`.
+"""
 
 from __future__ import annotations
 
