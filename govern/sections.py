@@ -160,6 +160,12 @@ class Sync(Section):
     usage_minutes: int = Field(15, ge=1)
     costs_minutes: int = Field(60, ge=1)
     backfill_days: int = Field(35, ge=1, le=730)
+    history_days: int = Field(365, ge=0, le=1830)
+    """How far back `usage.backfill` reads, in days; 0 reads no history."""
+    hours_days: int = Field(400, ge=45, le=3650)
+    """How long usage is kept by the hour. By day it is kept for ever."""
+    more_endpoints: tuple[str, ...] = ()
+    """Usage endpoints that OpenAI has and this version does not know yet."""
     trailing_days: int = Field(3, ge=1, le=40)
     inventory_minutes: int = Field(60, ge=5)
     """How often admin keys, groups and federation are read."""

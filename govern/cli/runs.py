@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from govern.bootstrap import Govern, build
 from govern.cli import host, output, waiting
@@ -36,32 +38,31 @@ def run_and_watch(jobs: Sequence[str], *, quiet: bool = False) -> list[JobRun]:
     try:
         if not lock.hold():
             return _watched(with_key, jobs, quiet=quiet)
-        return [_here(with_key, job) for job in jobs]
+        return _watched(with_key, jobs, quiet=quiet, here=True)
     finally:
         lock.release()
         with_key.close()
 
 
-def _here(govern: Govern, job: str) -> JobRun:
-    with govern.unit_of_work(host.host_actor()) as uow:
-        run_id = service.request_run(uow, job).id
-    with output.console(err=True).status(f"{job} …"):
-        drain(govern)
-    return _checked(_run(govern, run_id))
-
-
-def _watched(govern: Govern, jobs: Sequence[str], *, quiet: bool) -> list[JobRun]:
+def _watched(govern: Govern, jobs: Sequence[str], *, quiet: bool, here: bool = False) -> list[JobRun]:
+    """Watch the worker do it; `here`: do it in a thread of this process."""
     runs = []
+    console = output.console(err=True)
     bars = Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[what]}"), TimeElapsedColumn(),
-        console=output.console(err=True), disable=quiet,
+        TextColumn("left:"), TimeRemainingColumn(elapsed_when_finished=False),
+        console=console, disable=quiet or not console.is_terminal,
     )  # fmt: skip
     with bars:
         for job in jobs:
             with govern.unit_of_work(host.host_actor()) as uow:
                 run_id = service.request_run(uow, job).id
+            drained = _begin_draining(govern) if here else None
             bar = bars.add_task(job, total=None, what="waiting for the worker")
             while True:
+                over = drained is not None and drained.done()
+                if drained is not None and over:
+                    drained.result()  # raises what it raised
                 run = _run(govern, run_id)
                 if run.state in (RunState.DONE, RunState.FAILED):
                     bars.update(bar, total=1, completed=1, what=run.state.value)
@@ -70,10 +71,24 @@ def _watched(govern: Govern, jobs: Sequence[str], *, quiet: bool) -> list[JobRun
                 if run.state is RunState.RUNNING:
                     at = run.progress or {}
                     bars.update(bar, total=at.get("total"), completed=at.get("done", 0), what=at.get("what", "at work"))
-                elif not waiting.worker_lives(govern):
+                elif over or (drained is None and not waiting.worker_lives(govern)):
                     raise Conflict("The worker has stopped. The run is written down, and done when `govern worker` starts again.")
                 time.sleep(POLL)
     return runs
+
+
+def _begin_draining(govern: Govern) -> Future[int]:
+    """Carry out everything that is due, in a thread that does not outlive an impatient Ctrl-C."""
+    outcome: Future[int] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(drain(govern))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=work, name="drain", daemon=True).start()
+    return outcome
 
 
 def _run(govern: Govern, run_id: str) -> JobRun:

@@ -11,6 +11,7 @@ NAMES: Final = (
     "events.pull",
     "usage.sync",
     "costs.sync",
+    "usage.backfill",
     "usage.roll_up",
     "budgets.evaluate",
     "findings.evaluate",

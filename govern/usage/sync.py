@@ -77,6 +77,8 @@ def run_backfill(
     Returns counts. Raises ProviderError; whole days stay stored.
     """
     run = _Run(unit_of_work, "usage.backfill", prices, progress)
+    if not days:
+        return run.pull([], _DAYS_PER_USAGE_ROUND, None, 0)
     writers: list[Writer] = [UsageWriter(source, endpoint, WIDTH, run.registry, run.actor) for endpoint in endpoints]
     writers.append(CostWriter(source, run.registry, run.actor))
     return run.pull(writers, _DAYS_PER_USAGE_ROUND, None, days)

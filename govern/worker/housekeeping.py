@@ -13,6 +13,7 @@ from govern.core.uow import Actor, ActorKind, UnitOfWork
 from govern.identity import service as identity
 from govern.jobs import ledger
 from govern.people import directory
+from govern.usage import retention
 from govern.worker.progress import Progress
 
 EFFECTS_AFTER: Final = timedelta(days=30)
@@ -22,8 +23,12 @@ WORKERS_AFTER: Final = timedelta(days=1)
 
 def run(govern: Govern, _progress: Progress) -> dict[str, int]:
     """Delete what is settled, finished or over, after a while. Refused effects stay: an admin may replay them."""
-    with govern.unit_of_work(Actor(ActorKind.JOB, "housekeeping", "housekeeping")) as uow:
+    actor, hours = Actor(ActorKind.JOB, "housekeeping", "housekeeping"), timedelta(days=govern.settings.sync.hours_days)
+    with govern.unit_of_work(actor) as uow:
+        windows = retention.forget_hours(uow, after=hours)
+    with govern.unit_of_work(actor) as uow:
         return {
+            "hours": windows,
             **identity.forget_old(uow),
             "drafts": directory.forget_drafts(uow),
             "effects": _settled_effects(uow),

@@ -29,6 +29,7 @@ from govern.settings import Settings
 from govern.usage import cells
 from govern.usage import queries as usage_queries
 from govern.usage import sync as usage
+from govern.usage_ports import USAGE_ENDPOINTS
 from govern.worker import housekeeping
 from govern.worker.progress import Progress
 
@@ -55,6 +56,7 @@ def timetable(settings: Settings) -> tuple[Job, ...]:
         # Spend is put down to people and projects, so these should be known first.
         Job("usage.sync", timedelta(minutes=sync.usage_minutes), sync_usage, after="directory.sync"),
         Job("costs.sync", timedelta(minutes=sync.costs_minutes), sync_costs, after="directory.sync"),
+        Job("usage.backfill", timedelta(days=1), backfill_usage, after="costs.sync"),
         Job("usage.roll_up", timedelta(minutes=5), roll_up, after="usage.sync"),
         Job("budgets.evaluate", timedelta(minutes=5), evaluate_budgets, after="usage.sync"),
         Job("findings.evaluate", timedelta(minutes=5), evaluate_findings, after="events.pull"),
@@ -91,20 +93,31 @@ def pull_events(govern: Govern, _progress: Progress) -> Report:
     return pulled.report | {"projects": len(pulled.projects)}
 
 
-def sync_usage(govern: Govern, _progress: Progress) -> Report:
-    """Usage of the last days; all that can be had at the first run."""
+def sync_usage(govern: Govern, progress: Progress) -> Report:
+    """Usage of the last days; some weeks of it at the first run."""
     sync = govern.settings.sync
     return usage.run_usage(
-        govern.unit_of_work, govern.need_outside().usage, trailing_days=sync.trailing_days, backfill_days=sync.backfill_days
-    )
+        govern.unit_of_work, govern.need_outside().usage, trailing_days=sync.trailing_days, backfill_days=sync.backfill_days,
+        endpoints=(*USAGE_ENDPOINTS, *sync.more_endpoints), progress=progress,
+    )  # fmt: skip
 
 
-def sync_costs(govern: Govern, _progress: Progress) -> Report:
+def sync_costs(govern: Govern, progress: Progress) -> Report:
     """Billed costs of the last days, which OpenAI restates for a while."""
     sync = govern.settings.sync
     return usage.run_costs(
-        govern.unit_of_work, govern.need_outside().usage, trailing_days=sync.trailing_days, backfill_days=sync.backfill_days
-    )
+        govern.unit_of_work, govern.need_outside().usage, trailing_days=sync.trailing_days, backfill_days=sync.backfill_days,
+        progress=progress,
+    )  # fmt: skip
+
+
+def backfill_usage(govern: Govern, progress: Progress) -> Report:
+    """The history of both clocks: what was never read of it."""
+    sync = govern.settings.sync
+    return usage.run_backfill(
+        govern.unit_of_work, govern.need_outside().usage, days=sync.history_days,
+        endpoints=(*USAGE_ENDPOINTS, *sync.more_endpoints), progress=progress,
+    )  # fmt: skip
 
 
 def roll_up(govern: Govern, _progress: Progress) -> Report:

@@ -144,6 +144,7 @@ JOBS: Final[Mapping[str, str]] = {
     "events.pull": "Reads OpenAI's own audit log.",
     "usage.sync": "Reads usage of the last days and estimates what it costs.",
     "costs.sync": "Reads what OpenAI bills. Recent days are restated for a while.",
+    "usage.backfill": "Reads the history of usage and costs, once; goes on where it was interrupted.",
     "usage.roll_up": "Brings totals by team, cost centre and long ranges up to date.",
     "budgets.evaluate": "Compares spend with the budgets; each crossing alerts once.",
     "findings.evaluate": "Looks at the whole inventory for what should not be.",
