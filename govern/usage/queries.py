@@ -112,6 +112,8 @@ def line_items(session: Session, start: date, end: date) -> list[tuple[str, str,
 
 def other_currencies(session: Session, start: date, end: date) -> dict[str, Decimal]:
     """Billed amounts that are not in US dollars: no report adds them up, so they are shown beside it."""
+    if session.scalar(sa.select(CostSeries.id).where(CostSeries.currency != CURRENCY).limit(1)) is None:
+        return {}  # nearly always, and the bill's rows are many
     query = (
         sa.select(CostSeries.currency, sa.func.sum(CostFact.amount, type_=Money()))
         .join(CostFact, CostFact.series_id == CostSeries.id)
@@ -142,6 +144,20 @@ def freshness(session: Session) -> Freshness:
     last_billed, bill_read_at = billed.one()
     settled_to = open_day or (last_day + DAY if last_day else None)
     return Freshness(until, read_at, last_billed + DAY if last_billed else None, bill_read_at, settled_to)
+
+
+def days_read(session: Session, start: date, end: date) -> dict[str, set[date]]:
+    """Which of the UTC days `[start, end)` are `settled`, `billed` and `used`: read, whether or not they had rows."""
+    w = SyncWindow
+    rows = session.execute(
+        sa.select(w.day, w.endpoint, w.settled_at).where(w.day >= start, w.day < end, w.pulled_at.is_not(None))
+    )
+    found: dict[str, set[date]] = {"settled": set(), "billed": set(), "used": set()}
+    for day, endpoint, settled_at in rows:
+        found["billed" if endpoint == COSTS else "used"].add(day)
+        if endpoint == COSTS and settled_at is not None:
+            found["settled"].add(day)
+    return found
 
 
 def _rows(

@@ -163,7 +163,7 @@ def buckets(start: date, end: date, step: By) -> list[Bucket]:
         return [Bucket(hour_label(at), at.date(), at.date() + DAY) for at in every]
     found = []
     while start < end:
-        following = min(_next(start, step), end)
+        following = min(next_step(start, step), end)
         found.append(Bucket(label_of(start, step), start, following))
         start = following
     return found
@@ -181,7 +181,8 @@ def hour_label(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H")
 
 
-def _next(day: date, step: By) -> date:
+def next_step(day: date, step: By) -> date:
+    """The day on which the next step begins."""
     if step is By.WEEK:
         return day + (7 - day.weekday()) * DAY
     if step is By.MONTH:
@@ -196,7 +197,7 @@ def previous(start: date, end: date) -> tuple[date, date]:
         months = (end.year - start.year) * 12 + end.month - start.month
         year, month = divmod(start.year * 12 + start.month - 1 - months, 12)
         return date(year, month + 1, 1), start
-    if start.day == 1 and end <= _next(start, By.MONTH):
+    if start.day == 1 and end <= next_step(start, By.MONTH):
         before = (start - DAY).replace(day=1)
         return before, min(before + (end - start), start)
     return start - (end - start), start

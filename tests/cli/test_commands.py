@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,29 @@ def test_sync_pulls_and_reports(command: Govern) -> None:
     assert {row["state"] for row in answer.json["items"]} == {"done"}
     assert "ada@acme.example" in command("members list").out
     assert command("jobs runs --json --job usage.sync").json["items"][0]["requested_by"]
+
+
+def test_spend_is_told_and_written_to_files(command: Govern, openai: FakeOpenAI, tmp_path: Path) -> None:
+    day = utcnow().date() - timedelta(days=5)
+    openai.spend(project="Search", usd=85, on=day.isoformat(), model="gpt-4o-mini-2024-07-18")
+    assert command("sync").code == 0
+    costs = command("costs --by model --by month --largest --compare --clock billed --json").json["items"]
+    assert Decimal(costs[0]["amount_usd"]) > 0
+    assert "Billed through" in command("usage --by person").out
+    lines = command("costs --by month --by model --clock billed --csv").out.splitlines()
+    assert lines[0].startswith("month,model,amount_usd")
+    assert sum(Decimal(line.split(",")[2]) for line in lines[1:]) == sum(Decimal(row["amount_usd"]) for row in costs)
+    assert command(f"costs --by person --xlsx {tmp_path}/spend.xlsx").code == 0
+    assert (tmp_path / "spend.xlsx").read_bytes().startswith(b"PK")
+    month = f"{day:%Y-%m}"
+    report = command(f"report chargeback {month} --json").json["items"]
+    assert [(row["kind"], Decimal(row["amount_usd"])) for row in report] == [("project's own", 85)]
+    focus = command(f"report focus --from {day} --to {day}").out.splitlines()
+    assert focus[0].startswith("BilledCost,BillingAccountId")
+    assert [row["model"] for row in command("report accuracy --json").json["items"]] == ["gpt-4o-mini-2024-07-18"]
+    assert command("report movers --by project --json").code == 0
+    assert command("report chargeback 2026-13").code == 2
+    assert command("costs --person nobody@acme.example").code == 4
 
 
 def test_a_sync_that_openai_refuses_fails_with_its_sentence(command: Govern, host: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from govern.web.api import (
     people,
     people_imports,
     projects,
+    reports,
     tokens,
     usage,
 )
@@ -47,6 +48,7 @@ _SLICES: Final = (
     leak_reports,
     usage,
     costs,
+    reports,
     budgets,
     alerts,
     audit_events,

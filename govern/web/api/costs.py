@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import marshmallow as ma
+from flask.typing import ResponseReturnValue
 from flask.views import MethodView
 
-from govern.usage import queries
-from govern.web.access import reads, requires
-from govern.web.api import spend
+from govern.usage import focus, queries
+from govern.usage.rules import DAY
+from govern.web import scope
+from govern.web.access import govern, reads, requires
+from govern.web.api import files, spend
 from govern.web.api.blueprint import ApiBlueprint
-from govern.web.api.shapes import Usd, page_of
+from govern.web.api.shapes import Text, Usd, page_of
 
 blueprint = ApiBlueprint("costs", "Dollars: billed, and estimated from usage.")
 
@@ -58,3 +61,38 @@ class Costs(MethodView):
                 "people_usd": totals.people, "projects_usd": totals.projects, "unattributed_usd": totals.unattributed,
             },
         }  # fmt: skip
+
+
+@blueprint.route("/export")
+class CostsFile(MethodView):
+    """Costs as a file."""
+
+    @requires("usage:read")
+    @blueprint.doc(responses=files.TABLE)
+    @blueprint.arguments(spend.FileQuery, location="query")
+    def get(self, args: dict[str, Any]) -> ResponseReturnValue:
+        """Download costs, dollars and tokens beside one another, in groups."""
+        return spend.file(args)
+
+
+class FocusQuery(spend.DaysQuery):
+    """Which days of the bill."""
+
+    account = Text(
+        1, 100, load_default=focus.ACCOUNT, metadata={"description": "The BillingAccountId: OpenAI tells no number of its own."}
+    )
+
+
+@blueprint.route("/focus")
+class FocusFile(MethodView):
+    """Costs as FOCUS has them."""
+
+    @requires("usage:read")
+    @blueprint.doc(responses={200: {"description": "The file.", "content": {"text/csv": {"schema": {"type": "string"}}}}})
+    @blueprint.arguments(FocusQuery, location="query")
+    def get(self, args: dict[str, Any]) -> ResponseReturnValue:
+        """Download the bill as FOCUS 1.2 (FinOps Open Cost and Usage Specification), CSV."""
+        scope.check_anyone("usage:read")
+        start, end = spend.days(args)
+        sheet = focus.sheet(govern().unit_of_work.reading, start, end, args["account"])
+        return files.answer(sheet, "csv", f"focus-{start}-to-{end - DAY}")

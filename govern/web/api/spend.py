@@ -6,17 +6,18 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 import marshmallow as ma
+from flask.typing import ResponseReturnValue
 from webargs.fields import DelimitedList
 
 from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput, NotFound
 from govern.people import queries as people
-from govern.usage import queries
+from govern.usage import exports, queries
 from govern.usage.names import By, Whose
-from govern.usage.questions import Line, Only, View
+from govern.usage.questions import Line, Only, Question, View
 from govern.web import scope
-from govern.web.access import reads
-from govern.web.api import paging
+from govern.web.access import govern, reads
+from govern.web.api import files, paging
 from govern.web.api.shapes import Id, PageQuery, Schema, Text, Usd, Who, maybe_instant, maybe_text
 
 LONGEST: Final = timedelta(days=732)
@@ -27,11 +28,16 @@ NOT_KNOWN: Final = "none"
 _LIMIT: Final = " `none`: where it is not known."
 
 
-class RangeQuery(Schema):
-    """Which UTC days, on which clock, of whom."""
+class DaysQuery(Schema):
+    """Which UTC days."""
 
     start = ma.fields.Date(metadata={"description": "The first UTC day; without it 30 days before the end."})
     end = ma.fields.Date(metadata={"description": "The first UTC day that no longer counts; without it tomorrow."})
+
+
+class RangeQuery(DaysQuery):
+    """Which UTC days, on which clock, of whom."""
+
     clock = ma.fields.Enum(
         View, by_value=True, load_default=View.BEST,
         metadata={"description": "`best`: billed where a day is settled, else the clock that shows more."},
@@ -172,3 +178,18 @@ def group(line: Line) -> dict[str, Any]:
         if by in (By.PROJECT, By.PERSON, By.KEY):
             shown[f"{by.value}_name"] = line.names[by] or None
     return shown
+
+
+class FileQuery(RangeQuery):
+    """What to put into the file."""
+
+    by = grouped_by(By.DAY, By.PROJECT)
+    format = files.format_field()
+
+
+def file(args: dict[str, Any]) -> ResponseReturnValue:
+    """The lines as a file, read while they are sent. Raises InvalidInput."""
+    start, end = days(args)
+    question = Question(start, end, tuple(exports.steps(args["by"])), args["clock"], only(args))
+    sheet = exports.spend(govern().unit_of_work.reading, question)
+    return files.answer(sheet, args["format"], f"spend-{start}-to-{end - timedelta(days=1)}")

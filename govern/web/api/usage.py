@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import marshmallow as ma
+from flask.typing import ResponseReturnValue
 from flask.views import MethodView
 
 from govern.usage import queries
 from govern.web.access import reads, requires
-from govern.web.api import spend
+from govern.web.api import files, spend
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import Usd, page_of
 
@@ -45,3 +46,15 @@ class Usage(MethodView):
             for line in lines
         ]  # fmt: skip
         return {"items": items, "next": following, "freshness": queries.freshness(reads())}
+
+
+@blueprint.route("/export")
+class UsageFile(MethodView):
+    """Usage as a file."""
+
+    @requires("usage:read")
+    @blueprint.doc(responses=files.TABLE)
+    @blueprint.arguments(spend.FileQuery, location="query")
+    def get(self, args: dict[str, Any]) -> ResponseReturnValue:
+        """Download usage, dollars and tokens beside one another, in groups."""
+        return spend.file(args)
