@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 from sqlalchemy.orm import Session
 
@@ -10,13 +12,14 @@ from govern.cli import host, output
 from govern.cli.projects import project_id_of
 from govern.cli.waiting import carried_out
 from govern.core.clock import utcnow
-from govern.core.errors import InvalidInput, Rejected
+from govern.core.errors import InvalidInput, NotFound, Rejected
 from govern.members import queries, service
 from govern.members.models import Invite, InviteState, Member
 from govern.offboarding import queries as removals
 from govern.offboarding import service as offboarding
 from govern.offboarding.models import OffboardingState
 from govern.offboarding.preview import Preview, facts, preview
+from govern.offboarding.witnesses import heard
 
 _UNDER_WAY = (InviteState.REQUESTED, InviteState.CANCELLING)
 
@@ -116,10 +119,34 @@ def revoke(who: str, reason: str, dry_run: bool, as_json: bool) -> None:
             row = {
                 "id": removal.id, "email": removal.email, "state": removal.state, "waiting_for": removal.waiting_for,
                 "steps": removal.steps, "started_at": removal.started_at, "done_at": removal.done_at,
+                "evidence": removal.evidence_id, "witnesses": [asdict(witness) for witness in heard(session, removal, utcnow())],
             }  # fmt: skip
     waiting = f" Waiting for: {removal.waiting_for}" if removal.waiting_for else ""
     pending = f"{removal.email} is contained: nothing works here any more. The removal at OpenAI is under way.{waiting}"
     output.show_one(row, as_json=as_json, sentence=f"{removal.email} is removed, and proven absent." if done else pending)
+
+
+@members.command()
+@click.argument("who", metavar="ID-OR-EMAIL")
+@host.as_json
+def removal(who: str, as_json: bool) -> None:
+    """How far the newest removal of a person is, by its three witnesses. Takes the removal's id too."""
+    with host.opened() as govern, govern.unit_of_work.reading() as session:
+        row = removals.get(session, who) if who.startswith("off_") else removals.latest(session, who.strip().casefold())
+        if row is None:
+            raise NotFound(f"There is no removal of {who!r}.")
+        rows = [asdict(witness) for witness in heard(session, row, utcnow())]
+        whole = {
+            "id": row.id, "email": row.email, "stage": row.stage, "waiting_for": row.waiting_for, "evidence": row.evidence_id,
+            "seal": row.seal_id, "witnesses": rows,
+        }  # fmt: skip
+    if as_json:
+        output.show_one(whole, as_json=True, sentence="")
+        return
+    columns = {"name": "Witness", "state": "State", "proven": "Proven", "of": "Of", "sentence": "What it says"}
+    output.show(rows, columns, as_json=False, empty="")
+    waiting = f" Waiting for: {row.waiting_for}" if row.waiting_for else ""
+    click.echo(f"The removal of {row.email} is {row.stage.value}.{waiting}")
 
 
 def _show_preview(found: Preview, *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from govern.core.errors import NotFound
 from govern.inventory.models import AdminKey
 from govern.members import queries as members
 from govern.members.models import Invite, Member
-from govern.offboarding.models import Offboarding, OffboardingState
+from govern.offboarding.models import Holding, Offboarding, OffboardingState
 from govern.people import queries as people
 from govern.people.models import Person
 
@@ -63,6 +63,19 @@ def latest(session: Session, email: str) -> Offboarding | None:
     """The newest removal of this address."""
     query = sa.select(Offboarding).where(Offboarding.email == email).order_by(Offboarding.id.desc()).limit(1)
     return session.scalars(query).first()
+
+
+def holdings(session: Session, offboarding_id: str) -> Sequence[Holding]:
+    """What the person held at OpenAI, in the order in which it was found."""
+    query = sa.select(Holding).where(Holding.offboarding_id == offboarding_id).order_by(Holding.id)
+    return session.scalars(query).all()
+
+
+def proven(session: Session, offboarding_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Removal's id → how many of how many things complete listings have proven gone, for lists."""
+    query = sa.select(Holding.offboarding_id, sa.func.count(Holding.proven_at), sa.func.count()).group_by(Holding.offboarding_id)
+    rows = session.execute(query.where(Holding.offboarding_id.in_(offboarding_ids)))
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def due_for_seal(session: Session, done_before: datetime) -> Sequence[Offboarding]:

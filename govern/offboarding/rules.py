@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from govern.core.crypto import redact
 from govern.core.errors import InvalidInput, PolicyViolation
+from govern.inventory.queries import LogState
 from govern.offboarding.models import Kind
 
 STEPS: Final = (
@@ -37,6 +38,12 @@ SHOWN_AS: Final = {
     Kind.PERSONAL_KEYS: "a key that they made", Kind.ROLES: "a role of theirs", Kind.GROUPS: "a place in a group",
     Kind.MEMBERSHIPS: "a place in a project", Kind.SEAT: "the seat",
 }  # fmt: skip
+LOG_SAID: Final = {
+    LogState.READ: "read", LogState.STALE: "read, but not lately", LogState.OFF: "log off: it proves nothing",
+    LogState.NEVER_READ: "never read: it proves nothing",
+}  # fmt: skip
+LOG_PATIENCE: Final = timedelta(days=3)
+"""How long a seal waits for OpenAI's audit log to tell of the ends."""
 
 
 def lets_in(matchers: Mapping[str, object], *, email: str, names: Collection[str]) -> bool:

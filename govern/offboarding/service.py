@@ -127,8 +127,10 @@ def seal_due(uow: UnitOfWork, *, after: timedelta) -> dict[str, int]:
                 audit.record(uow, "member.use_reported", removal, keys=sorted(late))
             used += 1
         elif witnesses.usage_is_known_until(uow.session, removal.done_at + after):
+            if not witnesses.log_has_spoken(uow.session, removal, uow.now):
+                continue
             removal.sealed_at, removal.waiting_for = uow.now, None
-            facts = witnesses.seal_facts(uow.session, removal, removal.done_at + after)
+            facts = witnesses.seal_facts(uow.session, removal, removal.done_at + after, uow.now)
             removal.seal_id = evidence.sign(uow, "removal.seal", removal.id, facts).id
             audit.record(uow, "member.removal_sealed", removal, evidence=removal.seal_id)
             sealed += 1

@@ -55,8 +55,8 @@ class Call(NamedTuple):
     bearer: Secret | None = None  # instead of the admin key
 
     @property
-    def family(self) -> str:
-        return self.where.family(self.method)
+    def operation(self) -> str:
+        return f"{self.method} {self.where.template}"
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class OpenAIClient:
         """End something. Raises Missing if OpenAI does not know it; the success of this call alone proves nothing."""
         call = Call("DELETE", where)
         if self._request(call).get("deleted") is False:
-            raise Unavailable("OpenAI answered that it did not delete it.", operation=call.family)
+            raise Unavailable("OpenAI answered that it did not delete it.", operation=call.operation)
 
     def listing(self, where: Path, query: Query = (), *, paging: Paging = Paging.LAST_ID, size: int = 100) -> list[Fields]:
         """Every item of a list, or an error."""
@@ -169,7 +169,7 @@ class OpenAIClient:
         lane = current_lane()
         patience, began, waited = PATIENCE[lane], time.monotonic(), 0.0
         for attempt in range(1, patience.attempts + 1):
-            permit = self.pacing.acquire(call.family, lane, patience.waiting - waited)
+            permit = self.pacing.acquire(call.where.family, lane, patience.waiting - waited)
             waited += permit.waited
             try:
                 return self._attempt(call, permit, attempt)
@@ -215,7 +215,7 @@ class OpenAIClient:
             self.pacing.accepted(permit)
         if not response.is_success:
             raise failures.from_answer(
-                response.status_code, response.headers, answer, family=call.family,
+                response.status_code, response.headers, answer, operation=call.operation,
                 admin_key=call.bearer or self._admin_key,
                 now=self.their_now(),
             )  # fmt: skip

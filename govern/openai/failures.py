@@ -62,12 +62,12 @@ def explain(body: bytes) -> Explanation:
 
 
 def from_answer(
-    status: int, headers: httpx.Headers, body: bytes, *, family: str, admin_key: Secret, now: datetime
+    status: int, headers: httpx.Headers, body: bytes, *, operation: str, admin_key: Secret, now: datetime
 ) -> ProviderError:
     """The error for an answer that is not a success. Its text is free of secrets and at most a few hundred characters."""
     why, request_id = explain(body), headers.get("x-request-id")
     said = without_secrets(why.message or "", admin_key)
-    facts: dict[str, object] = {"operation": family, "provider_code": why.code, "param": why.param}
+    facts: dict[str, object] = {"operation": operation, "provider_code": why.code, "param": why.param}
     if status == 429:
         if why.code in _MONEY_CODES:
             return Rejected(f"OpenAI refuses because of a spending limit: {said}", status=status, request_id=request_id, **facts)

@@ -11,7 +11,7 @@ from govern.core.db import Base, UTCDateTime
 
 
 class PacingBucket(Base):
-    """One family of calls, such as `GET /organization/projects/{}/api_keys`, and the rate that OpenAI was found to bear.
+    """One family of calls, such as `/organization/projects/{}/api_keys`, and the rate that OpenAI was found to bear.
 
     `requests_per_minute` is null while no limit is known. `refused_per_minute` is the rate at which the last refusal came.
     """

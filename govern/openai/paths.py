@@ -12,9 +12,14 @@ class Path(NamedTuple):
     template: str
     ids: tuple[str, ...] = ()
 
-    def family(self, method: str) -> str:
-        """The family of calls that shares a rate: `GET /organization/projects/{}/api_keys`."""
-        return f"{method} {self.template}"
+    @property
+    def family(self) -> str:
+        """The family of calls that shares a rate: the resource, whatever is done to it. `/organization/projects/{}/api_keys`.
+
+        What OpenAI counts together is not published. Reads and deletions of a resource are taken for one, so that a sync leaves
+        a removal its reserve.
+        """
+        return self.template.removesuffix("/{}")
 
     def filled(self) -> str:
         """The path with its ids, each escaped whole: an id is opaque and must not become a path of its own.

@@ -139,6 +139,10 @@ def test_a_member_is_invited_and_revoked(command: Govern, project: str, openai: 
     assert (gone.code, gone.out) == (0, f"{EVE} is removed, and proven absent.\n")
     assert EVE not in {member.email for member in openai.oracle().members()}
     assert command(f"members revoke {EVE} --reason again").code == 0
+    told = {each["name"]: each["state"] for each in command(f"members removal {EVE} --json").json["witnesses"]}
+    assert told == {"complete_listings": "proven", "openai_audit_log": "silent", "no_usage": "pending"}
+    assert f"The removal of {EVE} is revoked." in command(f"members removal {EVE}").out
+    assert command("members removal nobody@acme.example").code != 0
 
 
 def test_without_a_worker_and_without_the_key_a_promise_is_kept_later(

@@ -8,11 +8,12 @@ from datetime import timedelta
 import pytest
 from freezegun.api import FrozenDateTimeFactory
 
+from govern.core.clock import utcnow
 from govern.core.crypto import contains_secret
 from govern.evidence import queries, rules
 from govern.evidence.rules import EvidenceBroken
 from govern.inventory import events
-from govern.offboarding import service
+from govern.offboarding import service, witnesses
 from govern.offboarding.models import Offboarding, Stage
 from govern.usage import sync
 from tests.given import ADMIN, EVE, MAX, PROJECT, World
@@ -96,6 +97,7 @@ def test_the_seal_comes_a_day_later_and_only_when_usage_and_events_were_read(kno
     document = rules.check(file, rules.read_public(pem))
     assert (document["evidence"], document["keys_watched"]) == (removal.evidence_id, [version.remote_id])
     told = {event["resource"] for event in document["openai_audit_log"]["events"]}
+    assert (document["openai_audit_log"]["state"], document["openai_audit_log"]["not_told"]) == ("read", [])
     assert {version.service_account_remote_id, removal.member_remote_id} <= told
     assert seal(known)["sealed"] == 0
 
@@ -111,3 +113,70 @@ def test_use_after_the_end_is_told_and_never_sealed(known: World, clock: FrozenD
         assert seal(known) == {"sealed": 0, "used_after_removal": 1}
     assert known.reload(removal).waiting_for == "OpenAI reports use of 1 of the removed keys after their end."
     assert known.audited("member.use_reported") == ["member.use_reported"]
+
+
+def heard(known: World, removal: Offboarding) -> dict[str, tuple[str, int, int]]:
+    with known.govern.unit_of_work.reading() as session:
+        row = session.get_one(Offboarding, removal.id)
+        return {each.name: (each.state.value, each.proven, each.of) for each in witnesses.heard(session, row, utcnow())}
+
+
+def test_each_witness_speaks_for_itself(known: World, clock: FrozenDateTimeFactory) -> None:
+    """n of m, from the moment of containment to the seal; the log only of what it tells, never of what a listing showed."""
+    known.key(project=PROJECT)
+    known.openai.make_personal_key(EVE, PROJECT)
+    removal, outside = known.remove(EVE), known.govern.need_outside()
+    assert heard(known, removal) == {
+        "complete_listings": ("pending", 0, 3), "openai_audit_log": ("silent", 0, 2), "no_usage": ("pending", 0, 1),
+    }  # fmt: skip
+    known.finish(clock)
+    # The place in the project is no business of the log's: it does not say whose it was.
+    assert heard(known, removal)["complete_listings"] == ("proven", 4, 4)
+    assert heard(known, removal)["openai_audit_log"] == ("silent", 0, 3)
+    tables = known.openai.org.tables
+    lost = next(event for event in tables.events if event.type == "service_account.deleted")
+    tables.events.remove(lost)
+    events.pull(known.govern.unit_of_work, outside.events)
+    assert heard(known, removal)["openai_audit_log"] == ("pending", 2, 3)
+    tables.events.append(lost)
+    clock.tick(timedelta(hours=26))
+    events.pull(known.govern.unit_of_work, outside.events)
+    sync.run_usage(known.govern.unit_of_work, outside.usage, trailing_days=2, backfill_days=2)
+    assert heard(known, removal)["no_usage"] == ("pending", 0, 2)
+    assert seal(known)["sealed"] == 1
+    assert heard(known, removal) == {
+        "complete_listings": ("proven", 4, 4), "openai_audit_log": ("proven", 3, 3), "no_usage": ("proven", 2, 2),
+    }  # fmt: skip
+
+
+def test_a_log_that_is_off_is_said_to_prove_nothing(known: World, clock: FrozenDateTimeFactory) -> None:
+    known.key(project=PROJECT)
+    removal, outside = removed(known, clock), known.govern.need_outside()
+    known.openai.fault("audit_logs.list", kind="status:403", times=0)
+    clock.tick(timedelta(hours=26))
+    sync.run_usage(known.govern.unit_of_work, outside.usage, trailing_days=2, backfill_days=2)
+    events.pull(known.govern.unit_of_work, outside.events)
+    assert heard(known, removal)["openai_audit_log"] == ("silent", 0, 2)
+    assert seal(known)["sealed"] == 1
+    file, pem = file_of(known, known.reload(removal).seal_id)
+    told = rules.check(file, rules.read_public(pem))["openai_audit_log"]
+    assert (told["state"], told["events"]) == ("log off: it proves nothing", [])
+    assert len(told["not_told"]) == 2
+
+
+def test_a_log_without_one_of_the_ends_is_waited_for_and_then_told(known: World, clock: FrozenDateTimeFactory) -> None:
+    version = known.version(known.key(project=PROJECT))
+    removal, outside = removed(known, clock), known.govern.need_outside()
+    known.openai.org.tables.events[:] = [e for e in known.openai.org.tables.events if e.type != "service_account.deleted"]
+    clock.tick(timedelta(hours=26))
+    sync.run_usage(known.govern.unit_of_work, outside.usage, trailing_days=2, backfill_days=2)
+    events.pull(known.govern.unit_of_work, outside.events)
+    state = heard(known, removal)["openai_audit_log"]
+    assert state[1:] == (1, 2)
+    clock.tick(timedelta(days=3))
+    events.pull(known.govern.unit_of_work, outside.events)
+    sync.run_usage(known.govern.unit_of_work, outside.usage, trailing_days=2, backfill_days=7)
+    seal(known)
+    file, pem = file_of(known, known.reload(removal).seal_id)
+    told = rules.check(file, rules.read_public(pem))["openai_audit_log"]
+    assert told["not_told"] == [version.service_account_remote_id]

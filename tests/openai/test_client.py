@@ -84,7 +84,7 @@ def test_a_full_sync_gets_through_a_throttle(make_peer: PeerMaker, says_when: bo
         found = [key.id for project in directory.projects() for key in directory.keys(project.id)]
     really = peer.fake.oracle().keys()
     assert sorted(found) == sorted(key.id for key in really)
-    family = "GET /organization/projects/{}/api_keys"
+    family = "/organization/projects/{}/api_keys"
     assert client.pacing.rate(family) == pytest.approx(8, rel=0.5)
     refused = [r for r in peer.fake.oracle().requests if r.status == 429]
     assert len(refused) <= 6

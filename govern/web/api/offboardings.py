@@ -8,16 +8,18 @@ import marshmallow as ma
 from flask import Response
 from flask.views import MethodView
 
+from govern.core.clock import utcnow
 from govern.evidence import queries as evidence
 from govern.offboarding import queries
-from govern.offboarding.models import Offboarding, OffboardingState, Stage
+from govern.offboarding.models import Kind, Offboarding, OffboardingState, Stage
+from govern.offboarding.witnesses import WitnessState, heard
 from govern.web import scope
 from govern.web.access import reads, requires
 from govern.web.api import paging
 from govern.web.api.acting import Answer
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.evidence import FILE_OR_PDF, EvidenceFile, as_asked
-from govern.web.api.shapes import PageQuery, Schema, Usd, instant, maybe_instant, maybe_text, page_of
+from govern.web.api.shapes import PageQuery, Schema, Usd, instant, maybe_instant, maybe_text, page_of, with_more
 
 blueprint = ApiBlueprint("offboardings", "Removals, and how far they are.")
 
@@ -41,6 +43,36 @@ class OffboardingOut(Schema):
         attribute="evidence_id", allow_none=True, metadata={"description": "Its id once signed; `/offboardings/{id}/evidence`."}
     )
     sealed_at = maybe_instant()
+
+
+class WitnessOut(Schema):
+    """One of three: `proven` of `of` things. `silent`: it cannot testify here. `against`: it tells the contrary."""
+
+    name = ma.fields.String(required=True, metadata={"description": "complete_listings, openai_audit_log or no_usage."})
+    state = ma.fields.Enum(WitnessState, by_value=True, required=True)
+    proven = ma.fields.Integer(required=True)
+    of = ma.fields.Integer(required=True)
+    sentence = ma.fields.String(required=True)
+
+
+class HoldingOut(Schema):
+    """A thing that they held at OpenAI."""
+
+    kind = ma.fields.Enum(Kind, by_value=True, required=True)
+    place = ma.fields.String(required=True, metadata={"description": "The project, group or provider; empty: the organization."})
+    remote_id = ma.fields.String(required=True)
+    name = maybe_text()
+    found_at = instant(required=True)
+    asked_at = maybe_instant()
+    refusal = maybe_text()
+    proven_at = maybe_instant()
+
+
+class OffboardingWithWitnesses(OffboardingOut):
+    """A removal, what they held, and what the three witnesses say now."""
+
+    witnesses = ma.fields.List(ma.fields.Nested(WitnessOut), required=True)
+    holdings = ma.fields.List(ma.fields.Nested(HoldingOut), required=True)
 
 
 class CredentialOut(Schema):
@@ -101,11 +133,12 @@ class OneOffboarding(MethodView):
     """One removal."""
 
     @requires("members:read")
-    @blueprint.response(200, OffboardingOut)
-    def get(self, offboarding_id: str) -> Offboarding:
-        """Show a removal."""
+    @blueprint.response(200, OffboardingWithWitnesses)
+    def get(self, offboarding_id: str) -> dict[str, Any]:
+        """Show a removal, thing by thing, and what its three witnesses say."""
         scope.check_anyone("members:read")
-        return queries.get(reads(), offboarding_id)
+        row = queries.get(reads(), offboarding_id)
+        return with_more(OffboardingOut, row, witnesses=heard(reads(), row, utcnow()), holdings=queries.holdings(reads(), row.id))
 
 
 class SealQuery(Schema):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 
 from govern.core import outbox
-from govern.keys import queries as keys
+from govern.core.clock import utcnow
 from govern.offboarding import queries
+from govern.offboarding.rules import STEPS
+from govern.offboarding.witnesses import heard
 from govern.web import scope
 from govern.web.access import reads, requires
 from govern.web.pages import counts, forms
@@ -20,8 +22,9 @@ def index() -> str:
     """Removals, newest first."""
     scope.check_anyone("members:read")
     page = forms.paged(queries.find(reads(), before=forms.query_text("after"), limit=forms.PAGE + 1))
+    proven = queries.proven(reads(), [row.id for row in page.items])
     starters = counts.people(reads(), [row.started_by for row in page.items])
-    return render_template("offboardings/index.html", page=page, starters=starters)
+    return render_template("offboardings/index.html", page=page, starters=starters, proven=proven)
 
 
 @blueprint.get("/<string(maxlength=60):removal_id>")
@@ -31,11 +34,13 @@ def show(removal_id: str) -> str:
     scope.check_anyone("members:read")
     removal = queries.get(reads(), removal_id)
     effect = outbox.open_effect(reads(), "offboarding.run", removal.id)
-    open_keys = keys.open_versions(reads(), removal.person_id) if removal.person_id else []
+    held = queries.holdings(reads(), removal.id)
     return render_template(
         "offboardings/show.html",
         removal=removal,
         trouble=effect.last_error if effect else None,
-        open_keys=len(open_keys),
+        witnesses=heard(reads(), removal, utcnow()),
+        held=held,
+        titles={str(name): title for name, title in STEPS},
         starter=counts.people(reads(), [removal.started_by]).get(removal.started_by),
     )

@@ -14,6 +14,7 @@ from govern.jobs.models import RunState
 from govern.keys.models import FreezeState, KeyState, LeakState
 from govern.members.models import InviteState
 from govern.offboarding.models import OffboardingState
+from govern.offboarding.witnesses import WitnessState
 from govern.people.models import ImportState, PersonState
 from govern.people.queries import Listed
 
@@ -89,6 +90,13 @@ _REMOVALS: Final[Mapping[StrEnum, Word]] = {
     ),
     OffboardingState.DONE: Word("removed", "success", "Complete listings show nothing of them any more."),
 }
+_WITNESSES: Final[Mapping[StrEnum, Word]] = {
+    WitnessState.PENDING: Word("pending", "info", "It may still prove more."),
+    WitnessState.PROVEN: Word("proven", "success", "It has proven all that it can know of."),
+    WitnessState.SILENT: Word("cannot testify", "quiet", "It proves nothing here; the others do not stand in for it."),
+    WitnessState.INCOMPLETE: Word("incomplete", "warning", "It was asked, and does not tell of everything."),
+    WitnessState.AGAINST: Word("against", "danger", "It tells the contrary."),
+}
 _RUNS: Final[Mapping[StrEnum, Word]] = {
     RunState.REQUESTED: Word("waiting", "info", "A worker will begin it in a moment."),
     RunState.RUNNING: Word("running", "info", "A worker is at it."),
@@ -127,6 +135,7 @@ _ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
     LeakState: _LEAKS,
     InviteState: _INVITES,
     PersonState: _PEOPLE,
+    WitnessState: _WITNESSES,
     Listed: _LISTED,
     ImportState: _IMPORTS,
     OffboardingState: _REMOVALS,
