@@ -36,9 +36,12 @@ SEALING_KEYS = "test:" + base64.b64encode(b"only for tests, 32 bytes long...").d
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=DATABASES, help="run database tests on this one only (both without it)")
+    parser.addoption("--seeds", type=int, default=1, help="tie the books of so many seeded organizations to their own ledgers")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", range(1, 1 + metafunc.config.getoption("--seeds")), scope="session")
     if "database" in metafunc.fixturenames:
         only = metafunc.config.getoption("--database")
         both = [] if metafunc.definition.get_closest_marker("one_database") else list(DATABASES)

@@ -32,8 +32,8 @@ def rows(session: Session, question: Question, prices: PriceBook) -> list[Row]:
     second = sa.type_coerce(f.bucket_start, sa.BigInteger)
     hour = second - second % 3600
     asked = [hour if by is By.HOUR else columns[by] for by in question.by]
-    measured = (f.requests, f.input_tokens, f.cached_tokens, f.cache_write_tokens, f.output_tokens)
-    priced_by = (s.model, s.batch, s.service_tier, f.detail)
+    measured = (f.requests, f.input_tokens, f.cached_tokens, f.cache_write_tokens, f.output_tokens, f.quantity)
+    priced_by = (s.endpoint, s.model, s.batch, s.service_tier, f.detail)
     query = (
         sa.select(*asked, hour, *priced_by, sa.func.count(), *(sa.func.sum(each) for each in measured))
         .join(s, s.id == f.series_id)
@@ -47,11 +47,10 @@ def rows(session: Session, question: Question, prices: PriceBook) -> list[Row]:
     width = len(asked)
     for row in session.execute(query):
         at = from_unix(int(row[width]))
-        model, batch, tier, detail, count, *totals = row[width + 1 :]
+        endpoint, model, batch, tier, detail, count, *totals = row[width + 1 :]
         group = tuple(hour_label(at) if by is By.HOUR else str(value) for by, value in zip(question.by, row[:width], strict=True))
-        requests, tokens, cached, written, output = (int(total) for total in totals)
-        measures = Measures(requests, tokens, cached, written, output)
-        price = prices.find(model, at.date())
+        measures = Measures._make([*map(int, totals), ""])
+        price = prices.find(model, at.date(), endpoint)
         sums = found[group]
         if price is None:
             sums[5] += measures.input_tokens + measures.output_tokens

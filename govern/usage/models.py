@@ -178,7 +178,8 @@ class DailySpend(Base):
     """The finest rollup: one UTC day on one clock, by project, API key, person, model and endpoint. Always recomputed whole.
 
     `counts` says whether the row belongs to the figure that counts: of a settled day the billed rows; of another day, project
-    by project, the clock that shows more. `unpriced_tokens` are tokens of models that the price book does not know. A bill
+    by project, the clock that shows more. `unpriced_tokens` are tokens of models that have no price (or
+    images, seconds…, where that is what is counted). A bill
     names no endpoint: it is '' on billed rows.
     """
 

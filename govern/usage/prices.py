@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -20,13 +20,20 @@ _PACKAGE: Final = Path(__file__).resolve().parents[1]
 _SNAPSHOT: Final = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _MILLION: Final = Decimal(1_000_000)
 _TIERS: Final = {"flex": Decimal("0.5"), "priority": Decimal(2)}
-_REQUIRED: Final = frozenset({"model", "from", "input", "output"})
-_OPTIONAL: Final = frozenset({"cached_input", "cache_write", "audio_input", "audio_output", "batch"})
+_RATES: Final = frozenset(
+    {"input", "output", "cached_input", "cache_write", "audio_input", "audio_output", "batch", "unit", "per"}
+)
+_KNOWN: Final = frozenset({"model", "endpoint", "from", "tiers", *_RATES})
+_ENDPOINT: Final = "endpoint:"
+"""Before the name of an endpoint that has a price of its own, whatever the model."""
 
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars for one million tokens of one model from a day on; `batch` and `tiers` are shares of it."""
+    """US dollars for one million tokens of one model from a day on; `batch` and `tiers` are shares of it.
+
+    What is not counted in tokens costs `unit` dollars for `per` of the endpoint's own units (images, seconds, calls, bytes…).
+    """
 
     model: str
     since: date
@@ -36,6 +43,8 @@ class Price:
     cache_write: Decimal
     audio_input: Decimal
     audio_output: Decimal
+    unit: Decimal = Decimal(0)
+    per: Decimal = Decimal(1)
     batch: Decimal = Decimal("0.5")
     tiers: Mapping[str, Decimal] = field(default_factory=lambda: dict(_TIERS))
 
@@ -56,24 +65,60 @@ class Price:
             + spoken * self.audio_output
         )
         share = self.batch if batch else self.tiers.get(tier, Decimal(1))
-        return to_nano(total * share / _MILLION)
+        return to_nano((total / _MILLION + measures.quantity * self.unit / self.per) * share)
+
+    def times(self, factor: Decimal) -> Price:
+        """The price as the bill shows it: so many times what the book says."""
+        rates = ("input", "output", "cached_input", "cache_write", "audio_input", "audio_output", "unit")
+        return replace(self, **{name: getattr(self, name) * factor for name in rates})
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What the settled days `[since, through]` taught of one model: how far the book is off, or a price where it has none."""
+
+    since: date
+    through: date
+    factor: Decimal | None = None
+    price: Price | None = None
 
 
 class PriceBook:
-    """All prices, found by model and day."""
+    """All prices, found by model, day and endpoint. `learned`: what settled days taught, by model (see `learning`)."""
 
-    def __init__(self, prices: Iterable[Price]) -> None:
+    def __init__(self, prices: Iterable[Price], learned: Mapping[str, Learned] | None = None) -> None:
+        self._learned = dict(learned or {})
         self._prices: dict[str, list[Price]] = {}
         for price in sorted(prices, key=lambda each: each.since):
             self._prices.setdefault(price.model, []).append(price)
 
-    def find(self, model: str, day: date) -> Price | None:
-        """The price of the model on that day, by its own name, else by that of its family. None where the book has none."""
-        for name in _names(model):
+    def find(self, model: str, day: date, endpoint: str = "completions") -> Price | None:
+        """The price on that day: of the endpoint if it has one, else of the model by its own name, else of its family.
+
+        A day after those that taught what a model really costs has that price. None where neither is known.
+        """
+        price = self.published(model, day, endpoint)
+        if price is not None and price.model.startswith(_ENDPOINT):
+            return price
+        learned = self._learned.get(model)
+        if learned is None or learned.through >= day:
+            return price
+        if price is None:
+            return learned.price
+        # A price that was entered after the lesson is newer than the lesson.
+        return price.times(learned.factor) if learned.factor is not None and price.since <= learned.since else price
+
+    def published(self, model: str, day: date, endpoint: str = "completions") -> Price | None:
+        """What the book itself says."""
+        for name in (_ENDPOINT + endpoint, *_names(model)):
             valid = [price for price in self._prices.get(name, ()) if price.since <= day]
             if valid:
                 return valid[-1]
         return None
+
+    def with_learned(self, learned: Mapping[str, Learned]) -> PriceBook:
+        """The same book beside other lessons."""
+        return PriceBook([price for prices in self._prices.values() for price in prices], learned)
 
 
 def _names(model: str) -> list[str]:
@@ -109,21 +154,29 @@ def _places() -> tuple[Path, ...]:
 
 
 def _price(entry: Mapping[str, Any], path: Path) -> Price:
-    model, since = entry.get("model"), entry.get("from")
+    named = [name for name in ("model", "endpoint") if name in entry]
+    model, since = entry.get(named[0]) if named else None, entry.get("from")
     where = f"The price of {model!r} in {path}"
-    wrong = [f"lacks {name}" for name in sorted(_REQUIRED - set(entry))]
-    wrong += [f"has an unknown {name}" for name in sorted(set(entry) - _REQUIRED - _OPTIONAL - {"tiers"})]
+    required = {"from"} if "unit" in entry else {"from", "input", "output"}
+    wrong = [f"lacks {name}" for name in sorted(required - set(entry))] + (
+        [] if len(named) == 1 else ["needs a model or an endpoint"]
+    )
+    wrong += [f"has an unknown {name}" for name in sorted(set(entry) - _KNOWN)]
     if wrong:
         raise InvalidInput(f"{where} {', '.join(wrong)}.")
     if not isinstance(model, str) or not isinstance(since, date):
         raise InvalidInput(f"{where} needs a model as text and a day in `from`, such as 2026-01-31.")
-    rates = {name: _amount(entry[name], f"{where}: {name}") for name in entry if name not in {"model", "from", "tiers"}}
+    rates = {"input": Decimal(0), "output": Decimal(0)}
+    rates |= {name: _amount(entry[name], f"{where}: {name}") for name in entry if name in _RATES}
+    if rates.get("per") == 0:
+        raise InvalidInput(f"{where}: per must be more than nothing.")
     tiers = {name: _amount(share, f"{where}: tiers.{name}") for name, share in entry.get("tiers", _TIERS).items()}
     defaults = {
         "cached_input": rates["input"], "cache_write": rates["input"],
         "audio_input": rates["input"], "audio_output": rates["output"],
     }  # fmt: skip
-    return Price(model=model, since=since, tiers=tiers, **(defaults | rates))
+    name = _ENDPOINT + model if named == ["endpoint"] else model
+    return Price(model=name, since=since, tiers=tiers, **(defaults | rates))
 
 
 def _amount(value: object, where: str) -> Decimal:

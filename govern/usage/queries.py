@@ -15,9 +15,9 @@ from govern.core.db import Money
 from govern.core.errors import InvalidInput
 from govern.usage import hours
 from govern.usage.bulk import batched
+from govern.usage.learning import current_prices
 from govern.usage.models import CostFact, CostSeries, SyncWindow, UsageFact, UsageSeries
 from govern.usage.names import By, Names, Whose
-from govern.usage.prices import load_prices
 from govern.usage.questions import (
     EVERYTHING,
     Counts,
@@ -172,7 +172,7 @@ def _rows(
     """The groups themselves; `among` limits to these."""
     bounds = _bounds(question.by, after, largest_first) if after is not None else None
     if question.step is By.HOUR:
-        found = hours.rows(session, question, load_prices())
+        found = hours.rows(session, question, current_prices(session))
         return hours.page(found, bounds=bounds, limit=limit, largest_first=largest_first, among=among)
     source = source_of(session, question)
     columns = [source.columns[each] for each in question.by]

@@ -17,7 +17,7 @@ from govern.usage.measures import Measures, detail_of
 from govern.usage.models import Clock, CostFact, CostSeries, DailySpend, SyncWindow, UsageSeries
 from govern.usage.prices import PriceBook
 from govern.usage.records import UsageDay
-from govern.usage.rules import COSTS, CURRENCY
+from govern.usage.rules import BY_ENDPOINT, COSTS, CURRENCY
 
 Place = tuple[str, str, str, str, str]  # project, API key, person, model, endpoint
 
@@ -66,24 +66,24 @@ def _estimated(session: Session, day: date, prices: PriceBook) -> None:
     query = (
         sa.select(
             s.project_remote_id, s.api_key_remote_id, s.person_id, s.model, s.endpoint, s.key_id, s.batch, s.service_tier,
-            u.detail, u.buckets, u.requests, u.input_tokens, u.cached_tokens, u.cache_write_tokens, u.output_tokens,
+            u.detail, u.buckets, u.requests, u.input_tokens, u.cached_tokens, u.cache_write_tokens, u.output_tokens, u.quantity,
         )
         .join(s, s.id == u.series_id)
         .where(u.day == day)
     )  # fmt: skip
     sums: dict[Place, _Sum] = defaultdict(_Sum)
     for project, api_key, person, model, endpoint, key_id, batch, tier, detail, count, *totals in session.execute(query):
-        cell = sums[project, api_key, person, model, endpoint]
+        # What a tool costs is billed without a model, whichever model called it: both clocks shall say the same.
+        cell = sums[project, api_key, person, "" if endpoint in BY_ENDPOINT else model, endpoint]
         cell.key_id = max(cell.key_id, key_id)
-        requests, tokens, cached, written, output = (int(total) for total in totals)
-        measures = Measures(requests, tokens, cached, written, output)
+        measures = Measures(*totals)
         cell.requests += measures.requests
         cell.input_tokens += measures.input_tokens
         cell.cached_tokens += measures.cached_tokens
         cell.output_tokens += measures.output_tokens
-        price = prices.find(model, day)
+        price = prices.find(model, day, endpoint)
         if price is None:
-            cell.unpriced_tokens += measures.input_tokens + measures.output_tokens
+            cell.unpriced_tokens += measures.input_tokens + measures.output_tokens + measures.quantity
             continue
         parts = {name: value * count for name, value in detail_of(detail).items()}
         cell.amount += price.of(measures, parts, batch=batch == "true", tier=tier)

@@ -12,6 +12,8 @@ COSTS: Final = "costs"
 """The name of the costs endpoint in the sync ledger."""
 CURRENCY: Final = "usd"
 """What reports add up. Bills in other currencies are shown beside them."""
+BY_ENDPOINT: Final = ("vector_stores", "code_interpreter_sessions", "file_search_calls", "web_search_calls")
+"""What these cost is billed without naming a model, whichever model called them."""
 SETTLE: Final = timedelta(hours=72)
 """A day that has been over and unchanged for so long is taken as final. OpenAI restates buckets for about two days."""
 REVISIT_DAYS: Final = 35

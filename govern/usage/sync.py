@@ -14,9 +14,9 @@ from typing import Final
 
 from govern.core.clock import utcnow
 from govern.core.uow import Actor, ActorKind, UnitsOfWork
-from govern.usage import attribution, closing, daily
+from govern.usage import attribution, closing, daily, learning
 from govern.usage.bulk import serialize
-from govern.usage.prices import PriceBook, load_prices
+from govern.usage.prices import PriceBook
 from govern.usage.pull import Pull
 from govern.usage.rules import DAY
 from govern.usage.windows import due_of
@@ -88,11 +88,12 @@ class _Run:
     """One run of a job, and what it looked up once."""
 
     def __init__(self, unit_of_work: UnitsOfWork, job: str, prices: PriceBook | None, progress: Progress | None) -> None:
-        self._unit_of_work, self._prices = unit_of_work, prices or load_prices()
+        self._unit_of_work = unit_of_work
         self._progress = progress or (lambda _what, _done, _total: None)
         self.actor = Actor(ActorKind.JOB, job, job)
         with unit_of_work.reading() as session:
             self.registry = attribution.registry(session)
+            self._prices = learning.current_prices(session, prices)
 
     def pull(
         self, writers: Sequence[Writer], round_days: int, trailing_days: int | None, backfill_days: int
@@ -113,9 +114,10 @@ class _Run:
         relearned = self._relearn()
         daily.roll_up(self._unit_of_work, self.actor, self._prices)
         self._close_months()
+        learned = self._learn() if pull.counts["days"] else 0
         if pull.errors:
             raise pull.errors[0]
-        return pull.report() | {"relearned": relearned}
+        return pull.report() | {"relearned": relearned, "prices": learned}
 
     def _relearn(self) -> int:
         """Attribute again what the registry knows better by now. Looks first, so that nothing is locked when all is well."""
@@ -128,6 +130,17 @@ class _Run:
             stale = attribution.find_stale(uow.session, attribution.registry(uow.session))
             daily.mark(uow.session, attribution.relearn(uow.session, stale))
         return len(stale.usage) + len(stale.costs)
+
+    def _learn(self) -> int:
+        """Compare the bill of settled days with what was estimated, and estimate the open days with what that teaches."""
+        with self._unit_of_work(self.actor) as uow:
+            serialize(uow.session)
+            learned = learning.learn(uow, self._prices)
+        if learned:
+            with self._unit_of_work.reading() as session:
+                self._prices = learning.current_prices(session, self._prices)
+            daily.roll_up(self._unit_of_work, self.actor, self._prices)
+        return learned
 
     def _close_months(self) -> None:
         with self._unit_of_work.reading() as session:

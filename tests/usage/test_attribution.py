@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,14 +13,18 @@ from freezegun import freeze_time
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from govern.core.db import Money, to_nano
 from govern.keys.models import KeyVersion
-from govern.usage import queries
-from govern.usage.models import Basis, CostSeries, UsageSeries
+from govern.people import directory
+from govern.people.models import Assignment
+from govern.projects.models import Project
+from govern.usage import cells, queries
+from govern.usage.models import Basis, CostFact, CostSeries, Reason, UsageSeries
 from govern.usage.names import By
 from govern.usage.queries import Only, View
 from govern.usage.sync import run_costs, run_usage
 from govern.usage_ports import CostRow
-from tests.given import ADA, EVE, World
+from tests.given import ADA, ADMIN, EVE, World
 from tests.usage.reported import CHAT, MODEL, Billed, Reported, billed, used
 
 if TYPE_CHECKING:
@@ -145,48 +149,121 @@ def test_filters_take_our_ids_and_openais(world: World, govern: Govern) -> None:
     }
 
 
-KEYS = (None, "ours", "eves own", "key_unknown")
-PROJECTS = (None, "proj_known", "proj_gone")
+STEPS = st.one_of(
+    st.tuples(st.just("late row"), st.integers(1, 9), st.integers(0, 4), st.integers(0, 2), st.integers(0, 2)),
+    st.tuples(st.just("restated"), st.integers(1, 9), st.sampled_from(["0", "-0.5", "0.333333333", "1.75"])),
+    st.tuples(st.just("vanished"), st.integers(1, 9)),
+    st.tuples(st.just("renamed"), st.text("ab", min_size=1, max_size=3)),
+    st.tuples(st.just("moved"), st.integers(1, 9), st.sampled_from(["Ads", "Infra"])),
+    st.tuples(st.just("rotated"),),
+    st.tuples(st.just("project gone"),),
+)  # fmt: skip
 
 
-@st.composite
-def bills(draw: st.DrawFn) -> list[tuple[int, int, int, int, Decimal]]:
-    """(day of March, key, project, item, amount); each combination once, as OpenAI groups them."""
-    places = draw(st.sets(st.tuples(st.integers(1, 10), st.integers(0, 3), st.integers(0, 2), st.integers(0, 2)), max_size=25))
-    amounts = st.decimals("-50", "5000", places=9, allow_nan=False)
-    return [(*place, draw(amounts)) for place in sorted(places)]
-
-
-def test_people_projects_and_unattributed_add_up_to_the_bill(world: World, govern: Govern) -> None:
-    """Whatever is billed, restated or gone: for closed days the parts are the whole, to the last digit."""
+def test_people_projects_and_unattributed_add_up_to_the_bill_whatever_happens(world: World, govern: Govern) -> None:
+    """Late rows, restatements, days that vanish, renames, moves, rotations and projects that go: the parts are the whole."""
     project = world.synced().project("Search")
     own, _ = world.openai.make_personal_key(EVE, "Search")
-    keys = ("", remote_id(govern, world.key(EVE).id), own, "key_unknown")
+    issued = world.key(EVE)
     world.synced()
+    eve = world.person(EVE)
+    keys = ["", remote_id(govern, issued.id), own, "key_unknown"]
+    places, items = ("", project.remote_id, "proj_gone"), (f"{MODEL}, input", "web search tool calls", "")
+    source = Reported()
 
-    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(bills())
-    def check(bill: list[tuple[int, int, int, int, Decimal]]) -> None:
-        places = ("", project.remote_id, "proj_gone")
-        items = (f"{MODEL}, input", "web search tool calls", "")
-        rows = [
-            Billed(date(2026, 3, day), CostRow(places[place], keys[key], items[item], amount))
-            for day, key, place, item, amount in bill
-        ]
-        run_costs(govern.unit_of_work, Reported([], rows), trailing_days=9, backfill_days=9)
+    def happen(step: tuple[Any, ...]) -> None:
+        match step:
+            case ("late row", day, key, place, item):
+                row = CostRow(places[place], keys[key % len(keys)], items[item], Decimal("1.000000007") * (day + key))
+                kept = [each for each in source.cost_rows if each.at.day != day or each.row[:3] != row[:3]]
+                source.cost_rows = [*kept, Billed(date(2026, 3, day), row)]
+            case ("restated", day, factor):
+                source.restate(f"2026-03-{day:02d}", factor)
+            case ("vanished", day):
+                source.cost_rows = [each for each in source.cost_rows if each.at.day != day]
+            case ("renamed", name):
+                with govern.unit_of_work(ADMIN) as uow:
+                    uow.session.execute(sa.update(Project).where(Project.id == project.id).values(name=name))
+            case ("moved", day, team):
+                stand(govern, team, date(2026, 3, day))
+            case ("rotated",):
+                with govern.unit_of_work(ADMIN) as uow:
+                    version = uow.session.scalars(sa.select(KeyVersion).where(KeyVersion.key_id == issued.id)).first()
+                    assert version is not None
+                    number, new = len(keys), f"key_turned_{len(keys)}_{uow.new_id('x')}"
+                    uow.session.add(
+                        KeyVersion(
+                            id=uow.new_id("kv"), key_id=issued.id, number=number, state=version.state, remote_id=new,
+                            lifetime_seconds=1, created_at=uow.now,
+                        )
+                    )  # fmt: skip
+                keys.append(new)
+            case ("project gone",):
+                with govern.unit_of_work(ADMIN) as uow:
+                    uow.session.execute(sa.update(Project).where(Project.id == project.id).values(archived_at=uow.now))
+
+    @settings(max_examples=14, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(STEPS, min_size=1, max_size=9))
+    def check(steps: list[tuple[Any, ...]]) -> None:
+        for step in steps:
+            happen(step)
+        run_costs(govern.unit_of_work, source, trailing_days=9, backfill_days=9)
+        cells.run(govern.unit_of_work, date(2026, 3, 10))
+        rows = [each.row for each in source.cost_rows]
         with govern.unit_of_work.reading() as session:
             found = queries.totals(session, *MARCH, view=View.BILLED)
-            closed = queries.totals(session, date(2026, 3, 1), date(2026, 3, 7))
-            by_person = queries.lines(session, *MARCH, by=[By.PERSON, By.PROJECT], view=View.BILLED)
-        whole = sum((each.row.amount for each in rows), Decimal(0))
+            closed = queries.totals(session, date(2026, 3, 1), date(2026, 3, 7), view=View.BILLED)
+            sums = [
+                sum((line.figure.amount for line in queries.lines(session, *MARCH, by=by, view=View.BILLED)), Decimal(0))
+                for by in ([By.PERSON, By.PROJECT], [By.TEAM, By.DAY], [By.COST_CENTRE], [By.MODEL, By.LINE_ITEM], [By.KEY])
+            ]
+            teams = {
+                (line.ids[By.DAY], line.ids[By.TEAM])
+                for line in queries.lines(session, *MARCH, by=[By.DAY, By.TEAM], view=View.BILLED, only=Only(person_id=eve.id))
+            }
+            stood = {at.from_on: at.team or "" for at in session.scalars(sa.select(Assignment).order_by(Assignment.from_on))}
+        whole = sum((to_nano(row.amount) for row in rows), Decimal(0))
         assert found.people + found.projects + found.unattributed == found.whole.amount == whole
-        assert sum((line.figure.amount for line in by_person), Decimal(0)) == whole
-        assert closed.whole.amount == sum((each.row.amount for each in rows if each.at < date(2026, 3, 7)), Decimal(0))
-        assert found.people == sum((each.row.amount for each in rows if each.row.api_key_id in keys[1:3]), Decimal(0))
+        assert sums == [whole] * len(sums)
+        assert closed.whole.amount == sum((to_nano(each.row.amount) for each in source.cost_rows if each.at.day < 7), Decimal(0))
+        hers = [row for row in rows if row.api_key_id in (*keys[1:3], *keys[4:])]
+        assert found.people == sum((to_nano(row.amount) for row in hers), Decimal(0))
+        assert found.unattributed == sum(
+            (to_nano(row.amount) for row in rows if row not in hers and not row.project_id), Decimal(0)
+        )
+        for day, team in teams:  # who moves in the middle of a month is split on that day
+            before = [name for since, name in stood.items() if since.isoformat() <= day]
+            assert team == (before[-1] if before else "")
 
     check()
     with govern.unit_of_work.reading() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(CostSeries)) > 0
+
+
+def stand(govern: Govern, team: str, on: date) -> None:
+    """Eve is in this team from that day on."""
+    text = f"email,team,cost_centre\n{EVE},{team},{team}-1\n"
+    with govern.unit_of_work(ADMIN) as uow:
+        directory.carry_out(uow, directory.draft(uow, text, effective_on=on).id)
+
+
+def test_spend_that_is_nobodys_says_why(world: World, govern: Govern) -> None:
+    project = world.synced().project("Search")
+    made = govern.need_outside().issuer.create(project.remote_id, "somebody else's bot", 86_400)
+    own, _ = world.openai.make_personal_key(EVE, "Search")
+    world.synced()
+    rows = [
+        billed("2026-03-09", "1", key=None), billed("2026-03-09", "2", key="key_unknown"),
+        billed("2026-03-09", "3", key=made.key_id), billed("2026-03-09", "4", key=None, user="user_gone"),
+        billed("2026-03-09", "5", key=own), billed("2026-03-09", "6", key=None, project=None),
+    ]  # fmt: skip
+    run_costs(govern.unit_of_work, Reported([], rows), trailing_days=3, backfill_days=9)
+    with govern.unit_of_work.reading() as session:
+        amounts = sa.select(CostSeries.reason, sa.func.sum(CostFact.amount, type_=Money())).group_by(CostSeries.reason)
+        found = {row[0]: row[1] for row in session.execute(amounts.join(CostFact, CostFact.series_id == CostSeries.id))}
+    assert found == {
+        Reason.NO_KEY: 7, Reason.UNKNOWN_KEY: 2, Reason.FOREIGN_ACCOUNT: 3, Reason.UNKNOWN_MEMBER: 4, Reason.NONE: 5,
+    }  # fmt: skip
 
 
 def test_pages_of_lines_follow_one_another(world: World, govern: Govern) -> None:

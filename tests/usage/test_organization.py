@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from freezegun import freeze_time
 
 from govern.core.errors import ProviderError
 from govern.fakes.openai import FakeOpenAI, WorldSpec
 from govern.keys.queries import newest_version
 from govern.usage import queries
+from govern.usage.models import CostFact, CostSeries, Reason
 from govern.usage.names import By
 from govern.usage.queries import View
 from govern.usage.rules import midnight
@@ -141,6 +143,29 @@ def test_a_key_that_we_issued_is_billed_to_its_person(world: World, govern: Gove
         only = queries.Only(key_id=key.id)
         (line,) = queries.lines(session, START, END, by=[By.PERSON, By.KEY], view=View.BILLED, only=only)
     assert (line.ids[By.PERSON], line.figure.amount) == (world.person(EVE).id, 7)
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize("openai", ["2026-11"], indirect=True)
+def test_costs_that_openai_kept_no_keys_for_stay_with_their_projects(world: World, govern: Govern, openai: FakeOpenAI) -> None:
+    """By key from some day on only: days before are read without, days since with, and what was refused is not asked again."""
+    openai.behaviour.costs_by_key_since = "2026-03-07"
+    world.synced()
+    pull(govern)
+    assert cents(total(govern)) == cents(bill(openai))
+    with govern.unit_of_work.reading() as session:
+        rows = session.execute(
+            sa.select(CostFact.day, CostSeries.api_key_remote_id, CostSeries.reason).join(
+                CostSeries, CostSeries.id == CostFact.series_id
+            )
+        ).all()
+    keyed = {day for day, key, _ in rows if key}
+    assert min(keyed) == date(2026, 3, 7)
+    assert {day for day, _, _ in rows} - keyed == {date(2026, 3, 4), date(2026, 3, 5), date(2026, 3, 6)}
+    assert {reason for day, _, reason in rows if day not in keyed} == {Reason.NO_KEY}
+    refused = sum(request.status == 400 for request in openai.oracle().requests)
+    pull(govern)
+    assert sum(request.status == 400 for request in openai.oracle().requests) == refused
 
 
 @pytest.mark.parametrize("openai", ["2026-11"], indirect=True)

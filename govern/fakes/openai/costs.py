@@ -6,6 +6,7 @@ Measures are added up as integers and priced at the end, in `Decimal`: the sum o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from govern.fakes.openai.catalogue import MEASURES, line_item, quantity_of, unit_prices
@@ -34,12 +35,19 @@ def list_costs(call: Call) -> Json:
         raise invalid(
             "Grouping by user_id cannot be combined with projects for this time range", "group_by", "unsupported_combination"
         )
+    since = org.behaviour.costs_by_key_since
+    if since and "api_key_id" in groups and (query.integer("start_time", 0) or 0) < _midnight(since):
+        raise invalid("Grouping by api_key_id is not supported for this time range", "group_by", "unsupported_combination")
     covered = span(call, width_names=("1d",), limits={"1d": (7, 180)})
     data = [
         {"object": "bucket", "start_time": low, "end_time": high, "results": _day(call, low, high, groups)}
         for low, high in covered.buckets
     ]
     return {"object": "page", "data": data, "has_more": covered.next_page is not None, "next_page": covered.next_page}
+
+
+def _midnight(day: str) -> int:
+    return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
 
 
 def known_at(org: Organization, now: int) -> int:

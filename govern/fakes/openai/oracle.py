@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import NamedTuple, TypeVar
 
-from govern.fakes.openai import access, invites, project_users
+from govern.fakes.openai import access, costs, invites, project_users
 from govern.fakes.openai.application import Served
 from govern.fakes.openai.organization import Organization
 from govern.fakes.openai.project_keys import access as owner_access
 from govern.fakes.openai.tables import Json
 
 T = TypeVar("T")
+
+
+class CostLine(NamedTuple):
+    """What was spent in one UTC day by one key (None: without any), as it will be billed in the end."""
+
+    project_id: str | None
+    user_id: str | None
+    api_key_id: str | None
+    line_item: str
+    usd: Decimal
 
 
 class AccountRow(NamedTuple):
@@ -122,6 +134,18 @@ class Oracle:
             wanted = [p for p in org.tables.projects.values() if p.archived_at is None and project_id in {None, p.id}]
             places = [place for project in wanted for place in project_users.places(org, project).values()]
             return [PlaceRow(p.project_id, p.user_id, org.tables.users[p.user_id].email, p.role) for p in places]
+
+        return self._read(read)
+
+    def costs(self, day: date) -> list[CostLine]:
+        """The organization's own ledger of one UTC day: all that happened so far, with corrections and without any lag."""
+        low = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+        def read() -> list[CostLine]:
+            now, names = self._org.clock.seconds(), ["project_id", "user_id", "api_key_id"]
+            money = costs.gather(self._org, low, low + 86_400, names, lambda _part: True, now=now, seen=now)
+            rows = ((*group, item, usd) for group, item, usd, _, _ in money.lines())
+            return [CostLine._make(row) for row in rows]
 
         return self._read(read)
 

@@ -40,6 +40,8 @@ class Behaviour:
     spend_limit_lag_seconds: float = 0.0
     max_key_lifetime_seconds: int | None = None
     string_amounts: bool = False
+    costs_by_key_since: str | None = None
+    """The first UTC day (ISO) whose costs can be grouped by key; None: every day."""
 
     def __post_init__(self) -> None:
         if self.generation not in GENERATIONS:
