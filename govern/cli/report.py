@@ -17,6 +17,7 @@ from govern.cli import host, output
 from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput
 from govern.people import queries as people
+from govern.usage import chargeback as charges
 from govern.usage import exports, focus, queries, reports
 from govern.usage.exports import Sheet
 from govern.usage.names import By, Whose
@@ -158,14 +159,15 @@ def chargeback(*, month: str, as_csv: bool, xlsx: Path | None, as_json: bool) ->
     except ValueError:
         raise InvalidInput(f"{month!r} is not a month. Write it like 2026-10.") from None
     with host.opened() as govern, govern.unit_of_work.reading() as session:
-        found = reports.chargeback(session, first)
+        found = charges.chargeback(session, first)
     if as_csv or xlsx:
         _write(exports.chargeback(found), xlsx)
         return
     words = {Whose.PERSON: "people", Whose.PROJECT: "project's own", Whose.NOBODY: "unattributed"}
     rows = [
         {
-            "kind": words[line.whose], "cost_centre": line.cost_centre or None, "team": line.team or None,
+            "kind": words[line.whose] + (", adjusted" if line.adjustment else ""),
+            "cost_centre": line.cost_centre or None, "team": line.team or None,
             "project": line.project or None, "people": line.people or None, "amount_usd": line.amount,
         }
         for line in found.lines

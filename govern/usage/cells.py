@@ -31,6 +31,21 @@ from govern.usage.stretches import Stretch, holding, lacking
 
 JOB: Final = Actor(ActorKind.JOB, "usage.roll_up", "usage.roll_up")
 DIMENSIONS: Final = ("whose", "project", "key", "person", "team", "cost_centre", "model", "endpoint", "line_item")
+KEPT: Final[dict[Cube, tuple[str, ...]]] = {
+    Cube.TOTALS: ("whose",),
+    Cube.MODELS: ("whose", "model", "endpoint", "line_item"),
+    Cube.PROJECTS: ("whose", "project"),
+    Cube.TEAMS: ("whose", "team", "cost_centre"),
+    Cube.KINDS: ("whose", "project", "model", "endpoint", "line_item"),
+    Cube.TEAM_KINDS: ("whose", "team", "cost_centre", "model", "endpoint"),
+    Cube.PEOPLE: ("whose", "person", "team", "cost_centre"),
+    Cube.HOLDERS: ("whose", "project", "key", "person", "team", "cost_centre"),
+}
+"""What each rollup keeps apart, from the smallest to the largest."""
+_MADE_FROM: Final = {
+    Cube.TOTALS: Cube.KINDS, Cube.MODELS: Cube.KINDS, Cube.PROJECTS: Cube.KINDS, Cube.TEAMS: Cube.TEAM_KINDS,
+    Cube.PEOPLE: Cube.HOLDERS,
+}  # fmt: skip
 MONEY: Final = ("billed", "estimated", "best_billed", "best_estimated")
 COUNTS: Final = ("requests", "input_tokens", "cached_tokens", "output_tokens", "unpriced_tokens")
 _COLUMNS: Final = ("cube", "level", "first_day", *DIMENSIONS, *MONEY, *COUNTS)
@@ -53,7 +68,7 @@ def remake(session: Session, days: Collection[date]) -> None:
     """Make the cells of these days from their daily spend, and take away the longer stretches that they belong to."""
     for part in batched(sorted(days), 100):
         session.execute(sa.delete(SpendCell).where(SpendCell.level == 0, SpendCell.first_day.in_(part)))
-        for cells in _day_cells(part):
+        for cells in (*_day_cells(part), *(_coarser(part, cube, finer) for cube, finer in _MADE_FROM.items())):
             session.execute(sa.insert(SpendCell).from_select(_COLUMNS, cells, include_defaults=False))
         stale = {stretch for day in part for stretch in holding(day)}
         for some in batched(stale, 100):
@@ -136,18 +151,24 @@ def _day_cells(days: Sequence[date]) -> list[sa.Select[Any]]:
         "model": d.model, "endpoint": d.endpoint,
     }  # fmt: skip
 
-    def cells(cube: Cube, *names: str) -> sa.Select[Any]:
+    def cells(cube: Cube, without: str = "") -> sa.Select[Any]:
+        names = [name for name in KEPT[cube] if name != without]
         query = sa.select(*_head(cube, d.day), *_dimensions({name: kept[name] for name in names}), *measures)
         if "team" in names:
             query = query.outerjoin(standing, on_day(standing, d.person_id, d.day))
         return query.where(d.day.in_(days)).group_by(d.day, *(kept[name] for name in names))
 
-    return [
-        cells(Cube.HOLDERS, "whose", "project", "key", "person", "team", "cost_centre"),
-        cells(Cube.TEAMS, "whose", "team", "cost_centre", "model", "endpoint"),
-        cells(Cube.KINDS, "whose", "project", "model", "endpoint").where(~is_bill),
-        _line_items(days),
-    ]
+    estimated = cells(Cube.KINDS, without="line_item").where(~is_bill)
+    return [cells(Cube.HOLDERS), cells(Cube.TEAM_KINDS), estimated, _line_items(days)]
+
+
+def _coarser(days: Sequence[date], cube: Cube, finer: Cube) -> sa.Select[Any]:
+    """A smaller rollup of the same days, from a larger one that was just made."""
+    c = SpendCell
+    kept = {name: getattr(c, name) for name in KEPT[cube]}
+    sums = [_total(getattr(c, name)) for name in (*MONEY, *COUNTS)]
+    query = sa.select(*_head(cube, c.first_day), *_dimensions(kept), *sums)
+    return query.where(c.cube == finer, c.level == 0, c.first_day.in_(days)).group_by(c.first_day, *kept.values())
 
 
 def _line_items(days: Sequence[date]) -> sa.Select[Any]:

@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from govern.core.csv_text import defused
 from govern.usage import queries
+from govern.usage.chargeback import Chargeback
 from govern.usage.names import By, Whose
 from govern.usage.questions import STEPS, Line, Question
-from govern.usage.reports import Chargeback
 
 Cell = str | Decimal | int | date | None
 Reading = Callable[[], AbstractContextManager[Session]]
@@ -75,16 +75,11 @@ def chargeback(report: Chargeback) -> Sheet:
     month = report.month.isoformat()[:7]
     rows: list[Sequence[Cell]] = [
         (
-            month,
-            words[line.whose],
-            line.cost_centre or None,
-            line.team or None,
-            line.project or None,
-            line.people or None,
-            line.amount,
+            month, words[line.whose] + (", changed after closing" if line.adjustment else ""), line.cost_centre or None,
+            line.team or None, line.project or None, line.people or None, line.amount,
         )
         for line in report.lines
-    ]
+    ]  # fmt: skip
     rows += [(month, "total", None, None, None, None, report.total), (month, "bill", None, None, None, None, report.bill)]
     headings = ["month", "kind", "cost_centre", "team", "project", "people", "amount_usd"]
     return Sheet(f"Chargeback {month}", headings, rows)

@@ -208,12 +208,16 @@ class DailySpend(Base):
 
 
 class Cube(StrEnum):
-    """A coarser rollup, and what it keeps apart. HOLDERS: project, key, person, team, cost centre. TEAMS: team, cost centre,
-    model, endpoint. KINDS: project, model, endpoint, line item."""
+    """A coarser rollup; `cells.KEPT` says what each keeps apart."""
 
-    HOLDERS = "holders"
+    TOTALS = "totals"
+    PROJECTS = "projects"
+    MODELS = "models"
     TEAMS = "teams"
     KINDS = "kinds"
+    TEAM_KINDS = "team_kinds"
+    PEOPLE = "people"
+    HOLDERS = "holders"
 
 
 class SpendCell(Base):

@@ -58,6 +58,7 @@ def lines(
     limit: int | None = None,
     largest_first: bool = False,
     compare: bool = False,
+    counted: bool = True,
 ) -> list[Line]:
     """Spend of the UTC days `[start, end)` by any combination of groups, in the order of the groups, or largest first.
 
@@ -67,7 +68,7 @@ def lines(
     if not by:
         raise InvalidInput("Group by at least one thing.", {"by": "Choose at least one."})
     question = Question(start, end, tuple(by), view, only)
-    found = _rows(session, question, after=after, limit=limit, largest_first=largest_first)
+    found = rows(session, question, after=after, limit=limit, largest_first=largest_first, counted=counted)
     before = _previous(session, question, [row.group for row in found]) if compare else {}
     names = {each: Names(session, each, {row.group[at] for row in found}) for at, each in enumerate(by)}
     return [
@@ -83,18 +84,18 @@ def lines(
 
 def totals(session: Session, start: date, end: date, *, view: View = View.BEST, only: Only = EVERYTHING) -> Totals:
     """The whole of the UTC days `[start, end)`, and how much of it belongs to people, to projects alone, and to nobody."""
-    rows = _rows(session, Question(start, end, (By.WHOSE,), view, only))
-    parts = {row.group[0]: row.figure.amount for row in rows}
+    found = rows(session, Question(start, end, (By.WHOSE,), view, only))
+    parts = {row.group[0]: row.figure.amount for row in found}
     return Totals(
-        sum((row.figure for row in rows), Figure()),
+        sum((row.figure for row in found), Figure()),
         parts.get(Whose.PERSON, Decimal(0)), parts.get(Whose.PROJECT, Decimal(0)), parts.get(Whose.NOBODY, Decimal(0)),
-        Counts(*(sum(row.counts[at] for row in rows) for at in range(len(Counts._fields)))),
+        Counts(*(sum(row.counts[at] for row in found) for at in range(len(Counts._fields)))),
     )  # fmt: skip
 
 
 def spent(session: Session, start: date, end: date, by: By) -> dict[str, Figure]:
     """What counts against a budget: group (a project is OpenAI's id) → figure, of the UTC days `[start, end)`."""
-    return {row.group[0]: row.figure for row in _rows(session, Question(start, end, (by,)))}
+    return {row.group[0]: row.figure for row in rows(session, Question(start, end, (by,)), counted=False)}
 
 
 def line_items(session: Session, start: date, end: date) -> list[tuple[str, str, Decimal]]:
@@ -125,8 +126,8 @@ def other_currencies(session: Session, start: date, end: date) -> dict[str, Deci
 
 def unpriced_models(session: Session, start: date, end: date) -> dict[str, int]:
     """Models that the price book does not know, with the tokens that no estimate covers."""
-    rows = _rows(session, Question(start, end, (By.MODEL,)))
-    return {row.group[0]: row.counts.unpriced_tokens for row in rows if row.counts.unpriced_tokens}
+    found = rows(session, Question(start, end, (By.MODEL,)))
+    return {row.group[0]: row.counts.unpriced_tokens for row in found if row.counts.unpriced_tokens}
 
 
 def freshness(session: Session) -> Freshness:
@@ -160,7 +161,7 @@ def days_read(session: Session, start: date, end: date) -> dict[str, set[date]]:
     return found
 
 
-def _rows(
+def rows(
     session: Session,
     question: Question,
     *,
@@ -168,8 +169,12 @@ def _rows(
     limit: int | None = None,
     largest_first: bool = False,
     among: Sequence[tuple[str, ...]] | None = None,
+    counted: bool = True,
 ) -> list[Row]:
-    """The groups themselves; `among` limits to these."""
+    """The groups themselves, without names; `among` limits to these. Otherwise like `lines`. Raises InvalidInput.
+
+    What is not `counted` has no counts: adding up fewer columns is quicker.
+    """
     bounds = _bounds(question.by, after, largest_first) if after is not None else None
     if question.step is By.HOUR:
         found = hours.rows(session, question, current_prices(session))
@@ -178,7 +183,8 @@ def _rows(
     columns = [source.columns[each] for each in question.by]
     billed, estimated = (sa.func.sum(each, type_=Money()) for each in (source.billed, source.estimated))
     amount = sa.type_coerce(sa.func.sum(source.billed) + sa.func.sum(source.estimated), Money)
-    query = sa.select(*columns, billed, estimated, *(sa.func.sum(each) for each in source.counts)).select_from(source.origin)
+    counts = [sa.func.sum(each) for each in source.counts] if counted else []
+    query = sa.select(*columns, billed, estimated, *counts).select_from(source.origin)
     query = query.where(*source.where).group_by(*columns)
     if among is not None:
         query = query.where(sa.tuple_(*columns).in_([_bounds(question.by, group) for group in among]))
@@ -215,7 +221,7 @@ def _previous(session: Session, question: Question, groups: Sequence[tuple[str, 
     }
     found: dict[tuple[str, ...], Figure] = {}
     for part in batched(wanted):
-        found.update((wanted[row.group], row.figure) for row in _rows(session, before, among=part))
+        found.update((wanted[row.group], row.figure) for row in rows(session, before, among=part, counted=False))
     return found
 
 

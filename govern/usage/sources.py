@@ -15,7 +15,7 @@ from govern.core.db import Money
 from govern.core.errors import InvalidInput
 from govern.people.models import Assignment
 from govern.projects.models import Project
-from govern.usage.cells import stretches
+from govern.usage.cells import KEPT, stretches
 from govern.usage.models import Clock, CostFact, CostSeries, Cube, DailySpend, SpendCell, UsageSeries
 from govern.usage.names import KEY, By, whose
 from govern.usage.questions import Bucket, Counts, Only, Question, View, buckets
@@ -23,11 +23,6 @@ from govern.usage.rules import CURRENCY
 from govern.usage.standing import on_day, standings
 from govern.usage.stretches import cover
 
-_KEPT: Final = {
-    Cube.KINDS: frozenset({By.WHOSE, By.PROJECT, By.MODEL, By.ENDPOINT, By.LINE_ITEM}),
-    Cube.TEAMS: frozenset({By.WHOSE, By.TEAM, By.COST_CENTRE, By.MODEL, By.ENDPOINT}),
-    Cube.HOLDERS: frozenset({By.WHOSE, By.PROJECT, By.KEY, By.PERSON, By.TEAM, By.COST_CENTRE}),
-}
 _CELLS: Final[dict[By, Any]] = {
     By.WHOSE: SpendCell.whose, By.PROJECT: SpendCell.project, By.KEY: SpendCell.key, By.PERSON: SpendCell.person,
     By.TEAM: SpendCell.team, By.COST_CENTRE: SpendCell.cost_centre, By.MODEL: SpendCell.model,
@@ -56,8 +51,8 @@ def source_of(session: Session, question: Question) -> Source:
     few = only.person_ids is not None and len(only.person_ids) <= _FEW
     narrow = bool(only.person_id) or only.key_id is not None or few
     if not narrow:
-        for cube, kept in _KEPT.items():
-            if asked <= kept:
+        for cube, kept in KEPT.items():
+            if {by.value for by in asked} <= set(kept):
                 return _cells(session, question, cube)
     return _bill(session, question) if By.LINE_ITEM in asked else _daily(session, question)
 

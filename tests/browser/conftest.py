@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from govern.core.clock import utcnow
 from govern.fakes.openai import WorldSpec
 from tests.browser.live import Live, live, with_money
 from tests.given import EVE, MAX
@@ -61,7 +62,9 @@ def furnish(service: Live) -> Furnished:
         "project": f"/projects/{seen.project_id}", "keys": "/keys", "key-new": "/keys/new", "key": f"/keys/{seen.id}",
         "key-revoke": f"/keys/{seen.id}/revoke", "key-revoked": f"/keys/{ended.id}", "key-rotate": f"/keys/{seen.id}/rotate",
         "usage": "/usage?by=project&range=30",
-        "usage-key": "/usage?by=key&clock=estimated", "budgets": "/budgets", "budget": f"/budgets/{budget.id}",
+        "usage-key": "/usage?by=key&clock=estimated", "usage-team": "/usage?by=team&step=week&range=90",
+        "chargeback": f"/chargeback?month={utcnow():%Y-%m}", "estimates": "/estimates?range=90",
+        "budgets": "/budgets", "budget": f"/budgets/{budget.id}",
         "budget-new": "/budgets/new", "budget-retire": f"/budgets/{budget.id}/retire", "alerts": "/alerts",
         "audit": "/audit-events?verify=yes", "jobs": "/jobs", "tokens": "/tokens", "token-new": "/tokens/new", "me": "/me",
     }  # fmt: skip

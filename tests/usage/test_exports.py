@@ -16,11 +16,12 @@ import sqlalchemy as sa
 from freezegun import freeze_time
 
 from govern.people.models import Assignment
-from govern.usage import exports, focus, queries, reports
+from govern.usage import chargeback, exports, focus, queries, reports
 from govern.usage.exports import Sheet
 from govern.usage.models import CostFact
 from govern.usage.names import By, Whose
 from govern.usage.questions import Question, View
+from govern.usage.records import CostAdjustment
 from govern.usage.sync import run_costs, run_usage
 from tests.given import ADMIN, EVE, World
 from tests.usage.reported import MODEL, Reported, billed, used
@@ -71,9 +72,9 @@ def read(sheet: Sheet) -> list[dict[str, str]]:
 
 def test_a_months_chargeback_is_the_bill(month: World, govern: Govern) -> None:
     with govern.unit_of_work.reading() as session:
-        report = reports.chargeback(session, date(2026, 3, 20))
+        report = chargeback.chargeback(session, date(2026, 3, 20))
         facts = session.scalars(sa.select(CostFact.amount)).all()
-        open_month = reports.chargeback(session, date(2026, 4, 2))
+        open_month = chargeback.chargeback(session, date(2026, 4, 2))
     assert report.bill == report.total == sum(facts) - 9
     assert report.difference == 0
     assert report.final
@@ -89,6 +90,26 @@ def test_a_months_chargeback_is_the_bill(month: World, govern: Govern) -> None:
     assert rows[0]["team"] == "'=cmd|'/c calc'!A1"
     assert rows[-1]["kind"] == "bill"
     assert sum(Decimal(row["amount_usd"]) for row in rows[:-2]) == Decimal(rows[-1]["amount_usd"]) == report.bill
+
+
+def test_what_changes_after_the_month_was_closed_is_a_line_of_its_own(month: World, govern: Govern) -> None:
+    with govern.unit_of_work.reading() as session:
+        before = chargeback.chargeback(session, MARCH[0])
+    with govern.unit_of_work(ADMIN) as uow:
+        eves, *_ = uow.session.execute(
+            sa.select(CostFact.day, CostFact.series_id, CostFact.amount).where(CostFact.day == date(2026, 3, 11))
+        )
+        uow.session.add(
+            CostAdjustment(
+                id="adj_1", day=eves.day, series_id=eves.series_id, found_at=uow.now, before=Decimal(0), after=eves.amount
+            )
+        )
+    with govern.unit_of_work.reading() as session:
+        after = chargeback.chargeback(session, MARCH[0])
+    assert [(line.amount, line.adjustment) for line in after.lines if line.cost_centre == "CC1"] == [
+        (Decimal("0.123456789"), True)
+    ]
+    assert (after.total, after.adjustments, after.difference) == (before.total, Decimal("0.123456789"), 0)
 
 
 @pytest.mark.one_database
@@ -192,7 +213,7 @@ def test_the_focus_export_keeps_the_published_rules_and_adds_up_to_the_bill(
         check_focus(row)
     with govern.unit_of_work.reading() as session:
         facts = session.scalars(sa.select(CostFact.amount)).all()
-        bill = reports.chargeback(session, date(2026, 3, 1)).bill
+        bill = chargeback.chargeback(session, date(2026, 3, 1)).bill
     assert sorted(Decimal(row["BilledCost"]) for row in rows) == sorted(facts)
     assert sum(Decimal(row["BilledCost"]) for row in rows if row["BillingCurrency"] == "USD") == bill
     by_description = {row["ChargeDescription"]: row for row in rows}

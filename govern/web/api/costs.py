@@ -44,7 +44,7 @@ class Costs(MethodView):
     @blueprint.response(200, _Page)
     def get(self, args: dict[str, Any]) -> dict[str, Any]:
         """List costs in groups."""
-        lines, following = spend.page_of_lines(args)
+        lines, following = spend.page_of_lines(args, counted=False)
         start, end = spend.days(args)
         totals = queries.totals(reads(), start, end, view=args["clock"], only=spend.only(args))
         items = [

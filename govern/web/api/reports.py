@@ -10,9 +10,9 @@ from flask.typing import ResponseReturnValue
 from flask.views import MethodView
 
 from govern.core.clock import utcnow
-from govern.usage import exports, queries, reports
+from govern.usage import chargeback, exports, queries, reports
+from govern.usage.chargeback import Chargeback
 from govern.usage.names import By, Whose
-from govern.usage.reports import Chargeback
 from govern.usage.rules import DAY
 from govern.web import scope
 from govern.web.access import reads, requires
@@ -89,6 +89,7 @@ class ChargebackLineOut(Schema):
     project = maybe_text()
     project_name = maybe_text()
     people = ma.fields.Integer(required=True, metadata={"description": "How many spent something."})
+    adjustment = ma.fields.Boolean(required=True, metadata={"description": "Whether it changed after the month was closed."})
     amount_usd = Usd(required=True)
 
 
@@ -102,6 +103,7 @@ class ChargebackOut(Schema):
     people_usd = Usd(required=True)
     projects_usd = Usd(required=True)
     unattributed_usd = Usd(required=True)
+    adjustments_usd = Usd(required=True, metadata={"description": "Of these, what changed after the month was closed."})
     total_usd = Usd(required=True)
     bill_usd = Usd(required=True)
     difference_usd = Usd(required=True)
@@ -116,7 +118,7 @@ def month_of(text: str | None) -> date:
 def chargeback_of(month: date) -> Chargeback:
     """The report, for who may see everybody's spend. Raises NotAllowed."""
     scope.check_anyone("usage:read")
-    return reports.chargeback(reads(), month)
+    return chargeback.chargeback(reads(), month)
 
 
 @blueprint.route("/chargeback")
@@ -133,14 +135,15 @@ class ChargebackReport(MethodView):
             {
                 "whose": line.whose, "cost_centre": line.cost_centre or None, "team": line.team or None,
                 "project": line.project_id or None, "project_name": line.project or None, "people": line.people,
-                "amount_usd": line.amount,
+                "adjustment": line.adjustment, "amount_usd": line.amount,
             }
             for line in report.lines
         ]  # fmt: skip
         return {
             "month": report.month.isoformat()[:7], "final": report.final, "billed_to": report.billed_to, "items": items,
             "people_usd": report.part(Whose.PERSON), "projects_usd": report.part(Whose.PROJECT),
-            "unattributed_usd": report.part(Whose.NOBODY), "total_usd": report.total, "bill_usd": report.bill,
+            "unattributed_usd": report.part(Whose.NOBODY), "adjustments_usd": report.adjustments,
+            "total_usd": report.total, "bill_usd": report.bill,
             "difference_usd": report.difference, "other_currencies": report.other_currencies,
         }  # fmt: skip
 

@@ -140,13 +140,13 @@ def days(args: dict[str, Any]) -> tuple[date, date]:
     return start, end
 
 
-def page_of_lines(args: dict[str, Any]) -> tuple[list[Line], str | None]:
+def page_of_lines(args: dict[str, Any], *, counted: bool = True) -> tuple[list[Line], str | None]:
     """The lines of one page and the cursor of the next. Raises InvalidInput."""
     start, end = days(args)
     rows = queries.lines(
         reads(), start, end, by=list(dict.fromkeys(args["by"])), view=args["clock"], only=only(args),
         after=paging.after(args.get("cursor")), limit=args["limit"] + 1, largest_first=args["order"] == "amount",
-        compare=args["compare"] is not None,
+        compare=args["compare"] is not None, counted=counted,
     )  # fmt: skip
     return paging.page(rows, args["limit"], lambda line: line.cursor)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, request, url_for
 from flask.blueprints import BlueprintSetupState
@@ -155,6 +156,8 @@ _MENU: tuple[tuple[str, tuple[tuple[str, str, str, str, Reach], ...]], ...] = (
         "Money",
         (
             ("Usage", "chart-histogram", "usage_page.index", "usage:read", Reach.REPORTS),
+            ("Chargeback", "coin", "chargeback_page.index", "usage:read", Reach.ANYONE),
+            ("Estimates", "check", "estimates_page.index", "usage:read", Reach.ANYONE),
             ("Budgets", "wallet", "budgets_page.index", "budgets:read", Reach.REPORTS),
             ("Alerts", "bell", "alerts_page.index", "alerts:read", Reach.REPORTS),
         ),
@@ -195,11 +198,12 @@ def menu(principal: Principal | None) -> list[tuple[str, list[Entry]]]:
     return sections
 
 
-def with_query(**changed: object) -> str:
-    """This page's address with some of its query changed; None takes a part out."""
+def with_query(page: str | None = None, /, **changed: object) -> str:
+    """This page's address (or another one's) with some of its query changed; None takes a part out."""
     query = {name: value for name, value in request.args.items() if name not in changed}
     query |= {name: str(value) for name, value in changed.items() if value is not None}
-    return url_for(request.endpoint or "", **(request.view_args or {}) | query)
+    address = url_for(page or request.endpoint or "", **(request.view_args or {}))
+    return f"{address}?{urlencode(query)}" if query else address
 
 
 @blueprint.app_context_processor

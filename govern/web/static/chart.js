@@ -1,4 +1,4 @@
-// Draws each figure's table as a chart, so that the two cannot disagree. The table: one row per day, one column per series,
+// Draws each figure's table as a chart, so that the two cannot disagree. The table: one row per day (week, month, hour), one column per series,
 // the plain number in data-value. Without this script the table alone is shown, opened.
 (() => {
   "use strict";
@@ -13,7 +13,10 @@
   function read(table) {
     const names = [...table.tHead.rows[0].cells].slice(1).map((cell) => cell.textContent.trim());
     const rows = [...table.tBodies[0].rows];
-    const days = rows.map((row) => Date.parse(row.cells[0].dataset.value + "T00:00:00Z") / 1000);
+    const days = rows.map((row) => {
+      const value = row.cells[0].dataset.value;
+      return Date.parse(value.length > 10 ? value : value + "T00:00:00Z") / 1000;
+    });
     const series = names.map((_, at) => rows.map((row) => {
       const value = row.cells[at + 1].dataset.value;
       return value === "" || value === undefined ? null : Number(value);
@@ -37,6 +40,8 @@
     const stacked = figure.dataset.kind === "stacked";
     const values = stacked ? stack(series) : series;
     const format = figure.dataset.unit === "usd" ? (v) => dollars.format(v) : (v) => whole.format(v);
+    const hourly = figure.dataset.step === "hour";
+    const half = days.length > 1 ? (days[1] - days[0]) / 2 : 43200;
     const theme = dark() ? 1 : 0;
     const quiet = ink("quiet"), line = ink("line");
     const bars = uPlot.paths.bars({ size: [0.72, 48] });
@@ -54,10 +59,10 @@
       width: figure.clientWidth, height: 240, ms: 1e-3,
       tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC"),
       cursor: { drag: { setScale: false }, y: false },
-      scales: { x: { range: (u, min, max) => [min - 43200, max + 43200] }, y: { range: (u, min, max) => [Math.min(0, min), (max || 1) * 1.08] } },
-      series: [{ label: "Day", value: "{YYYY}-{MM}-{DD}" }, ...order.map((at) => drawn[at])],
+      scales: { x: { range: (u, min, max) => [min - half, max + half] }, y: { range: (u, min, max) => [Math.min(0, min), (max || 1) * 1.08] } },
+      series: [{ label: "Day", value: hourly ? "{YYYY}-{MM}-{DD} {HH}:00" : "{YYYY}-{MM}-{DD}" }, ...order.map((at) => drawn[at])],
       axes: [
-        { stroke: quiet, grid: { show: false }, ticks: { stroke: line }, values: "{D} {MMM}", space: 60 },
+        { stroke: quiet, grid: { show: false }, ticks: { stroke: line }, values: hourly ? "{D} {MMM} {HH}:00" : "{D} {MMM}", space: hourly ? 90 : 60 },
         { stroke: quiet, grid: { stroke: line, width: 1 }, ticks: { show: false }, size: 64, values: (_, ticks) => ticks.map(format) },
       ],
     }, [days, ...order.map((at) => values[at])], canvas);

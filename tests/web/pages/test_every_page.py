@@ -67,6 +67,12 @@ TABLE = {
     "/findings/{finding}": (SEEN, REFUSED, SEEN, REFUSED),
     "/usage": (SEEN, SEEN, SEEN, SEEN),
     "/usage?by=project&clock=billed&range=90": (SEEN, SEEN, SEEN, SEEN),
+    "/usage?by=line_item&team=none&step=week": (SEEN, SEEN, SEEN, SEEN),
+    "/usage?by=team&step=hour&from=2026-03-09&to=2026-03-10&after=%5B%220%22%2C%22x%22%5D": (SEEN, SEEN, SEEN, SEEN),
+    "/usage?by=month&whose=unattributed&endpoint=completions&range=90": (SEEN, SEEN, SEEN, SEEN),
+    "/chargeback": (SEEN, REFUSED, SEEN, REFUSED),
+    "/chargeback?month=2026-03": (SEEN, REFUSED, SEEN, REFUSED),
+    "/estimates": (SEEN, REFUSED, SEEN, REFUSED),
     "/budgets": (SEEN, SEEN, SEEN, SEEN),
     "/budgets/new": (SEEN, REFUSED, REFUSED, REFUSED),
     "/budgets/{budget}": (SEEN, SEEN, SEEN, SEEN),
@@ -85,7 +91,7 @@ TABLE = {
     "/approvals/{approval}": (SEEN, SEEN, SEEN, SEEN),
     "/me": (SEEN, SEEN, SEEN, SEEN),
 }
-NO_PAGES = {"people_page.download": "a file"}
+NO_PAGES = dict.fromkeys(("people_page.download", "usage_page.download", "chargeback_page.download"), "a file")
 ROLES = ("admin", "manager", "auditor", "employee")
 
 
