@@ -17,8 +17,7 @@ import sqlalchemy as sa
 from govern.access_ports import AccessSource, AuditSource
 from govern.approvals import effects as approval_effects
 from govern.approvals.service import Act
-from govern.budgets.effects import Announce, Deliver, Routes
-from govern.budgets.models import Channel
+from govern.budgets.effects import Announce, Deliver
 from govern.core.crypto import SecretBox
 from govern.core.db import make_engine
 from govern.core.errors import InvalidInput
@@ -27,8 +26,10 @@ from govern.core.outbox import Handler
 from govern.core.uow import UnitsOfWork
 from govern.findings import effects as finding_effects
 from govern.keys import effects as key_effects
-from govern.keys import freeze_effects, leak_effects
+from govern.keys import freeze_effects, leak_effects, renewal
 from govern.members import effects as member_effects
+from govern.notices.effects import DeliverNotice, Routes, Still
+from govern.notices.models import Channel
 from govern.notify.email import Email
 from govern.notify.webhook import Webhook, signing_key
 from govern.offboarding import effects as offboarding_effects
@@ -48,6 +49,10 @@ from govern.usage_ports import UsageSource
 
 ACTS: Final[Mapping[str, Act]] = {}
 """What a yes carries out: the kind of the approval → the command, in the transaction of the decision."""
+
+
+STILL: Final[Mapping[str, Still]] = {renewal.REMINDER: renewal.still_expiring}
+"""Which notices may be true no longer by the time when they can be sent: the kind → whether it still is."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,7 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
         "admin_key.delete": finding_effects.DeleteAdminKey(unit_of_work, directory),
         "alert.announce": Announce(unit_of_work, routes),
         "alert.deliver": Deliver(unit_of_work, notifiers, routes),
+        "notice.deliver": DeliverNotice(unit_of_work, notifiers, routes, still=STILL),
         "approval.tell": approval_effects.Tell(
             unit_of_work, notifiers.get(Channel.EMAIL), settings.web.url, settings.mail.admins
         ),

@@ -30,6 +30,9 @@ Url = Annotated[str, BeforeValidator(lambda value: str(HttpUrl(str(value)))), Af
 Words = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
 
+Days = Annotated[tuple[Annotated[int, Field(ge=1, le=365)], ...], BeforeValidator(_as_list), Field(max_length=10)]
+
+
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -134,6 +137,8 @@ class Keys(Section):
     unseen_hours: int = Field(24, ge=1, le=168)
     overlap_hours: int = Field(24, ge=0, le=24 * 30)
     """How long the old version of a rotated key works on when nobody is seen using the new one."""
+    remind_days: Days = (14, 3, 1)
+    """So many days before a key expires its people are reminded by mail, each time once. Empty: never."""
 
 
 class Devices(Section):

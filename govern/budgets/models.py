@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from govern.core.db import Base, Money, UTCDateTime, words
+from govern.notices.models import Sending
 
 
 class Scope(StrEnum):
@@ -79,37 +80,12 @@ class Note(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-class Channel(StrEnum):
-    EMAIL = "email"
-    WEBHOOK = "webhook"
-
-
-class DeliveryState(StrEnum):
-    """PENDING: owed, perhaps after failed attempts. SENT: with a receipt. FAILED: given up; can be sent again by hand."""
-
-    PENDING = "pending"
-    SENT = "sent"
-    FAILED = "failed"
-
-
-class Delivery(Base):
-    """One sending to one address on one channel. Its id is the message's id over all attempts, so a receiver can drop doubles.
-
-    `address` is a mail address, or the host of the webhook: the whole URL may hold a secret and stays in the settings.
-    """
+class Delivery(Sending, Base):
+    """One sending of an alert."""
 
     __tablename__ = "deliveries"
 
-    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
     alert_id: Mapped[str] = mapped_column(sa.ForeignKey("alerts.id"))
     note: Mapped[Note] = mapped_column(words(Note))
-    channel: Mapped[Channel] = mapped_column(words(Channel))
-    address: Mapped[str] = mapped_column(sa.String(320))
-    state: Mapped[DeliveryState] = mapped_column(words(DeliveryState), index=True)
-    attempts: Mapped[int] = mapped_column(default=0)
-    receipt: Mapped[str | None] = mapped_column(sa.String(300))
-    problem: Mapped[str | None] = mapped_column(sa.String(300))
-    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    settled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (sa.UniqueConstraint("alert_id", "note", "channel", "address"),)

@@ -18,15 +18,16 @@ from sqlalchemy.orm import Session
 
 from govern.audit import service as audit
 from govern.budgets import queries, rules
-from govern.budgets.models import Alert, Budget, Delivery, DeliveryState, Note, Scope
+from govern.budgets.models import Alert, Budget, Delivery, Note, Scope
 from govern.budgets.queries import Standing
 from govern.core import outbox
 from govern.core.clock import utcnow
 from govern.core.errors import Conflict, InvalidInput, NotFound
+from govern.core.inserting import insert_one
 from govern.core.uow import Actor, ActorKind, UnitOfWork, UnitsOfWork
+from govern.notices.models import DeliveryState
 from govern.people.models import Person
 from govern.projects.models import Project
-from govern.usage.bulk import insert_one
 
 DEFAULT_THRESHOLDS: Final = (80, 100)
 

@@ -15,7 +15,7 @@ from govern.cli.projects import project_id_of
 from govern.cli.waiting import carried_out
 from govern.core.crypto import Secret
 from govern.core.errors import Conflict, Rejected
-from govern.keys import freezing, leaks, queries, reveals, rotation, rules, service, sharing
+from govern.keys import freezing, leaks, queries, renewal, reveals, rotation, rules, service, sharing
 from govern.keys.models import ENDED_STATES, Freeze, FreezeState, Key, KeyState, LeakRemedy, LeakState
 from govern.people import queries as people
 from govern.ports import ALL_SCOPES
@@ -118,6 +118,24 @@ def rotate(key_ids: tuple[str, ...], reason: str, overlap_hours: int | None, as_
     output.show(rows, {"id": "Key", "rotating": "Rotating", "problem": "Why not"}, as_json=as_json, empty="No keys.")
     if len(rotating) < len(outcomes):
         raise Conflict(f"{len(outcomes) - len(rotating)} of {len(outcomes)} keys could not be rotated.")
+
+
+@keys.command()
+@click.argument("key_id", metavar="KEY")
+@click.option("--days", type=click.IntRange(1, 365), help="How long the new version lives (as long as the old one did).")
+@click.option("--overlap-hours", type=click.IntRange(0, 720), help="How long the old version works on (keys.overlap_hours).")
+@host.as_json
+def renew(key_id: str, days: int | None, overlap_hours: int | None, as_json: bool) -> None:
+    """Give a key a new term: a new version, with a value of its own. The old one ends when the new one is in use."""
+    with host.opened() as govern:
+        overlap = timedelta(hours=govern.settings.keys.overlap_hours if overlap_hours is None else overlap_hours)
+        lifetime = timedelta(days=days) if days else None
+        with govern.unit_of_work(host.host_actor()) as uow:
+            renewal.renew(uow, key_id, overlap=overlap, lifetime=lifetime)
+        done = carried_out(govern, lambda session: not _is_being_made(session, key_id))
+        row = _row(govern, key_id)
+        where = f"Its people open the new value once at {govern.settings.web.url}/keys/{key_id}."
+    output.show_one(row, as_json=as_json, sentence=where if done else f"The new version of {key_id} is being made.")
 
 
 @keys.command()

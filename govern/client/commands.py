@@ -218,6 +218,21 @@ def rotate(project: str | None, name: str | None) -> None:
         click.echo("Programs that run already keep the old value; start them again.")
 
 
+@key.command()
+@_project
+@_name
+@click.option("--days", type=click.IntRange(1, 365), help="How long it then lives; as long as before without it.")
+def renew(project: str | None, name: str | None, days: int | None) -> None:
+    """Give a key that is about to expire a new term. Its value is a new one; the old one works on for a little while."""
+    folder = Folder()
+    with _told():
+        keys = _keys(folder)
+        held = keys.renew(_meant(folder, project, name), days)
+        until = f" It lives until {held.expires_at[:10]}." if held.expires_at else ""
+        click.echo(f"The new value of “{plain(held.name)}” for {plain(held.project_name)} is in {keys.vault.where}.{until}")
+        click.echo("Programs that run already keep the old value; start them again.")
+
+
 @key.command("return")
 @_project
 @_name
@@ -265,7 +280,7 @@ def run(project: str | None, name: str | None, command: tuple[str, ...]) -> None
             held, _ = _keys(folder).get(project, name, machine=_machine())
             click.echo(f"Fetched your key for {plain(held.project_name)} into {vault.where}.", err=True)
         elif left is not None and left < _SOON:
-            click.echo(f"This key expires in {left.days} days. Run `govern key rotate`.", err=True)
+            click.echo(f"This key expires in {left.days} days. Run `govern key renew`.", err=True)
         value = value_of(vault, held)
     become(command, value, os.environ)
 

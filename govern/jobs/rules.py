@@ -16,6 +16,7 @@ NAMES: Final = (
     "budgets.evaluate",
     "findings.evaluate",
     "keys.expire",
+    "keys.remind",
     "reveals.shred",
     "keys.rotate",
     "keys.reconcile",

@@ -16,8 +16,10 @@ from govern.keys.models import Key, KeyState, KeyVersion, ObservedKey
 from govern.keys.service import end_version, promise_version
 
 
-def rotate(uow: UnitOfWork, key_id: str, *, reason: str, overlap: timedelta) -> Key:
+def rotate(uow: UnitOfWork, key_id: str, *, reason: str, overlap: timedelta, lifetime: timedelta | None = None) -> Key:
     """Promise a new version. The old one works on until the new one is seen in use, at most `overlap` from when that exists.
+
+    The new version lives for `lifetime`, without it for as long as the old one did.
 
     Raises NotFound, Conflict (not live, or rotating already).
     """
@@ -28,8 +30,9 @@ def rotate(uow: UnitOfWork, key_id: str, *, reason: str, overlap: timedelta) -> 
     rules.check_may_rotate(key, open_versions)
     old = open_versions[0]
     newest = queries.newest_version(uow.session, key.id)
+    seconds = old.lifetime_seconds if lifetime is None else int(lifetime.total_seconds())
     version = promise_version(
-        uow, key, number=newest.number + 1, lifetime_seconds=old.lifetime_seconds, scopes=rules.scopes_of(old),
+        uow, key, number=newest.number + 1, lifetime_seconds=seconds, scopes=rules.scopes_of(old),
         reason=redact(reason)[:500],
     )  # fmt: skip
     # Counted from now, not from the day on which OpenAI answers: a deadline that moves is none. `retire_due` waits for the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from govern.core.errors import Conflict, InvalidInput, NotAllowed, PolicyViolation
@@ -91,6 +91,16 @@ def check_may_rotate(key: Key, open_versions: Sequence[KeyVersion]) -> None:
         raise Conflict(f"The key is {key.state.value}; only a live key is rotated.")
     if len(open_versions) > 1:
         raise Conflict("The key is being rotated already; its old version still works.")
+
+
+def reminder_step(days: Collection[int], issued_at: datetime, expires_at: datetime, now: datetime) -> int | None:
+    """Before how many days' end to remind now, None: not yet, or no more.
+
+    The nearest step counts, so that who was away gets one mail and not three; a step that was over already when the key was
+    made is none: nobody needs to be told of a week's key on its first day.
+    """
+    steps = [step for step in days if issued_at < expires_at - timedelta(days=step) <= now < expires_at]
+    return min(steps, default=None)
 
 
 def check_may_reveal(key: Key, actor: Actor, entitled: Collection[str]) -> None:

@@ -5,12 +5,11 @@ Rows are tuples in the order of the table's columns, as the columns hold them: t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from govern.core.db import Base
@@ -61,23 +60,6 @@ def upsert_rows(session: Session, table: type[Base], keys: int, rows: Rows) -> i
         done = session.execute(sa.text(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {staged}{update}"))  # noqa: S608 - our own names
         return int(done.rowcount)  # type: ignore[attr-defined]
     return _execute_many(session, _insert(table, names) + update, rows)
-
-
-def insert_new(session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert those rows whose unique key is not there yet, from mappings and with converted types."""
-    if not rows:
-        return
-    insert = postgresql.insert if _on_postgresql(session) else sqlite.insert
-    session.execute(insert(table).on_conflict_do_nothing(), [dict(row) for row in rows])
-
-
-def insert_one(session: Session, table: type[Base], row: Mapping[str, Any]) -> bool:
-    """Insert the row unless its unique key is there already. Whether it was inserted."""
-    insert = postgresql.insert if _on_postgresql(session) else sqlite.insert
-    # What is returned tells, on both databases; a row count does not.
-    keys = sa.inspect(table).primary_key
-    done = session.execute(insert(table).values(**row).on_conflict_do_nothing().returning(*keys))
-    return done.first() is not None
 
 
 def serialize(session: Session) -> None:

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from govern.core.crashpoints import crashpoint
+from govern.core.inserting import insert_new
 from govern.core.uow import Actor, ActorKind, UnitsOfWork
-from govern.usage.bulk import batched, insert_new, serialize
+from govern.usage.bulk import batched, serialize
 from govern.usage.models import (
     Clock,
     CostFact,

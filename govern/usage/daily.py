@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from govern.core.crashpoints import crashpoint
+from govern.core.inserting import insert_new
 from govern.core.uow import Actor, UnitsOfWork
 from govern.usage import rollup
-from govern.usage.bulk import insert_new, serialize
+from govern.usage.bulk import serialize
 from govern.usage.models import SyncWindow, UsageFact
 from govern.usage.prices import PriceBook
 from govern.usage.records import StaleDay, UsageDay

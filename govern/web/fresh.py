@@ -30,9 +30,10 @@ def address(wanted: str) -> str:
     return url_for("auth.login", next=wanted, fresh="yes")
 
 
-def fresh_sign_in(back: str) -> Callable[[View], View]:
-    """For a view that shows a secret: whoever signed in too long ago is led to the page `back`, which offers to sign in anew.
+def fresh_sign_in(back: str, *, to: str = "see the value") -> Callable[[View], View]:
+    """For a view that shows a secret or makes one: whoever signed in too long ago is led to the page `back`.
 
+    That page offers to sign in anew.
     It does not lead to the identity provider itself: browsers do not let a form end on another site.
     """
 
@@ -41,7 +42,7 @@ def fresh_sign_in(back: str) -> Callable[[View], View]:
         def checked(*args: Any, **parts: Any) -> Any:
             if is_fresh():
                 return view(*args, **parts)
-            flash("You signed in more than 5 minutes ago. Sign in again to see the value.", "warning")
+            flash(f"You signed in more than 5 minutes ago. Sign in again to {to}.", "warning")
             return redirect(url_for(back, **parts), code=303)
 
         return cast(View, checked)

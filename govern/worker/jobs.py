@@ -20,7 +20,7 @@ from govern.findings.snapshot import Thresholds
 from govern.inventory import events
 from govern.inventory import sync as inventory
 from govern.jobs import service as jobs
-from govern.keys import reveals, rotation
+from govern.keys import renewal, reveals, rotation
 from govern.keys import service as keys
 from govern.keys import sync as key_sync
 from govern.members import sync as directory
@@ -61,6 +61,7 @@ def timetable(settings: Settings) -> tuple[Job, ...]:
         Job("budgets.evaluate", timedelta(minutes=5), evaluate_budgets, after="usage.sync"),
         Job("findings.evaluate", timedelta(minutes=5), evaluate_findings, after="events.pull"),
         Job("keys.expire", timedelta(minutes=5), expire_keys),
+        Job("keys.remind", timedelta(minutes=15), remind_of_keys),
         Job("reveals.shred", timedelta(minutes=1), shred_reveals),
         Job("keys.rotate", timedelta(minutes=5), rotate_keys),
         Job("keys.reconcile", timedelta(hours=1), reconcile_keys, after="directory.sync"),
@@ -150,6 +151,16 @@ def expire_keys(govern: Govern, _progress: Progress) -> Report:
     """End keys that expired, and keys whose value nobody opened in time."""
     with govern.unit_of_work(Actor(ActorKind.JOB, "keys.expire", "keys.expire")) as uow:
         return keys.expire_due(uow, unseen=timedelta(hours=govern.settings.keys.unseen_hours))
+
+
+def remind_of_keys(govern: Govern, _progress: Progress) -> Report:
+    """Mail the people of keys that are about to expire, once per step. Without a mail server nobody can be told."""
+    settings = govern.settings
+    if settings.mail.host is None:
+        return {"told": 0}
+    with govern.unit_of_work(Actor(ActorKind.JOB, "keys.remind", "keys.remind")) as uow:
+        overlap = timedelta(hours=settings.keys.overlap_hours)
+        return renewal.remind_due(uow, days=settings.keys.remind_days, overlap=overlap, admins=settings.mail.admins)
 
 
 def shred_reveals(govern: Govern, _progress: Progress) -> Report:

@@ -14,13 +14,15 @@ import sqlalchemy as sa
 from govern.audit.models import AuditEvent
 from govern.bootstrap import make_notifiers
 from govern.budgets import queries, service
-from govern.budgets.effects import WAITS, Deliver
-from govern.budgets.models import Channel, Delivery, DeliveryState
+from govern.budgets.effects import Deliver
+from govern.budgets.models import Delivery
 from govern.core import outbox
 from govern.core.crypto import Secret
 from govern.core.errors import Conflict, InvalidInput
 from govern.core.lanes import Lane
 from govern.core.outbox import ClaimLost, Effect, EffectState
+from govern.notices.effects import WAITS
+from govern.notices.models import Channel, DeliveryState
 from govern.settings import Mail, Settings, Webhook
 from tests.budgets.conftest import Money
 from tests.given import ADMIN

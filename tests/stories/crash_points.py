@@ -9,7 +9,7 @@ from typing import Final
 import govern
 from govern.offboarding import rules
 
-MONEY_FLOWS: Final = ("usage.sync", "alert.deliver")
+MONEY_FLOWS: Final = ("usage.sync", "delivery")
 """Drilled by `test_money_crashes`; everything else by `test_crashes`."""
 
 

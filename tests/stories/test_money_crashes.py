@@ -16,10 +16,11 @@ import sqlalchemy as sa
 
 from govern.bootstrap import Govern
 from govern.budgets import service as budgets
-from govern.budgets.models import Delivery, DeliveryState
+from govern.budgets.models import Delivery
 from govern.core.clock import utcnow
 from govern.fakes.openai import FakeOpenAI
 from govern.fakes.server import serve
+from govern.notices.models import DeliveryState
 from govern.settings import Mail
 from govern.usage.models import DailySpend
 from govern.worker.runner import run_job
@@ -93,7 +94,7 @@ def test_a_sync_killed_there_is_made_up_for(drill: Drill, point: str, nth: int, 
 
 
 @pytest.mark.parametrize("nth", [1, 2])
-@pytest.mark.parametrize("point", of("alert.deliver"))
+@pytest.mark.parametrize("point", of("delivery"))
 def test_an_alert_whose_delivery_is_killed_there_is_told(drill: Drill, point: str, nth: int) -> None:
     """Whether the mail went out before the worker died nobody knows: it is sent again under the same id."""
     world = drill.world

@@ -11,8 +11,9 @@ from flask.views import MethodView
 from sqlalchemy.orm import Session
 
 from govern.budgets import queries, service
-from govern.budgets.models import Alert, Budget, Channel, Delivery, DeliveryState, Note
+from govern.budgets.models import Alert, Budget, Delivery, Note
 from govern.core.errors import NotFound
+from govern.notices.models import Channel, DeliveryState
 from govern.web import scope
 from govern.web.access import reads, requires
 from govern.web.api import paging

@@ -12,14 +12,16 @@ from sqlalchemy.orm import Session
 
 from govern.core.errors import NotFound
 from govern.core.uow import UnitOfWork
-from govern.keys import queries, rotation, sharing
+from govern.keys import queries, renewal, rotation, sharing
 from govern.keys.models import KeyState
+from govern.notices import queries as notices
+from govern.notices.models import DeliveryState
 from govern.people import queries as people
 from govern.web import scope
 from govern.web.access import govern, reads, requires
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
-from govern.web.api.shapes import Id, Schema, Text, Who, instant, maybe_instant, maybe_text
+from govern.web.api.shapes import Id, Schema, Text, Who, instant, maybe_instant, maybe_text, with_more
 
 blueprint = ApiBlueprint("key_versions", "Versions of a key, their rotation, and who may open a shared one.", under="keys")
 
@@ -55,6 +57,34 @@ class RotateIn(Schema):
 
     reason = Text(1, 500, load_default="Rotated over the API.")
     overlap_hours = ma.fields.Integer(strict=True, validate=ma.validate.Range(0, 720))
+
+
+class RenewIn(Schema):
+    """For how long, and for how many hours the old version works on at most (setting keys.overlap_hours)."""
+
+    expires_in_days = ma.fields.Integer(
+        strict=True, validate=ma.validate.Range(1, 365), metadata={"description": "As long as the old version without it."}
+    )
+    overlap_hours = ma.fields.Integer(strict=True, validate=ma.validate.Range(0, 720))
+
+
+class ReminderOut(Schema):
+    """One mail of one reminder."""
+
+    id = ma.fields.String(required=True)
+    headline = ma.fields.String(required=True)
+    address = ma.fields.String(required=True)
+    state = ma.fields.Enum(DeliveryState, by_value=True, required=True)
+    receipt = maybe_text()
+    problem = maybe_text()
+    created_at = instant(required=True)
+    settled_at = maybe_instant()
+
+
+class RemindersOut(Schema):
+    """A key's reminders, the newest first."""
+
+    items = ma.fields.List(ma.fields.Nested(ReminderOut), required=True)
 
 
 class RotationsIn(RotateIn):
@@ -147,6 +177,36 @@ class Rotation(MethodView):
         """Rotate a key: the old version works on until the new one is seen in use or the overlap is over."""
         _visible("keys:issue", key_id)
         return carry_out(lambda uow: rotation.rotate(uow, key_id, reason=args["reason"], overlap=_overlap(args)).id, _versions)
+
+
+@blueprint.route("/<id:key_id>/renew")
+class Renewal(MethodView):
+    """A new term."""
+
+    @requires("keys:issue")
+    @blueprint.arguments(RenewIn)
+    @blueprint.response(200, VersionsOut, description="The new version is there; `/reveal` shows its value once.")
+    @blueprint.alt_response(202, schema=VersionsOut, description="It is being made; look again at Location.", success=True)
+    def post(self, args: dict[str, Any], key_id: str) -> Response:
+        """Renew a key: a new version with a new term, under the rules that hold for a new key.
+
+        There are no more reminders of the old term.
+        """
+        _visible("keys:issue", key_id)
+        lifetime = timedelta(days=args["expires_in_days"]) if "expires_in_days" in args else None
+        return carry_out(lambda uow: renewal.renew(uow, key_id, overlap=_overlap(args), lifetime=lifetime).id, _versions)
+
+
+@blueprint.route("/<id:key_id>/reminders")
+class Reminders(MethodView):
+    """What its people were told."""
+
+    @requires("keys:read")
+    @blueprint.response(200, RemindersOut)
+    def get(self, key_id: str) -> dict[str, Any]:
+        """List the reminders that the key is about to expire, with a receipt per address; there are few, so they come at once."""
+        told = notices.about(reads(), [_visible("keys:read", key_id)])
+        return {"items": [with_more(ReminderOut, sent, headline=notice.headline) for notice, sent in told]}
 
 
 @blueprint.route("/<id:key_id>/entitlements")

@@ -10,10 +10,12 @@ from flask import Blueprint, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from govern.core import outbox
+from govern.core.clock import utcnow
 from govern.core.errors import Gone, InvalidInput, NotAllowed, NotFound
 from govern.identity.permissions import Reach
 from govern.keys import queries, reveals, rotation, rules, service, sharing
 from govern.keys.models import ENDED_STATES, ENDING_STATES, OPEN_STATES, FreezeState, Key, KeyKind, KeyState, KeyVersion
+from govern.notices import queries as notices
 from govern.people import queries as people
 from govern.people import service as people_service
 from govern.ports import ALL_SCOPES
@@ -143,6 +145,8 @@ def show(key_id: str) -> str:
         may_rotate=key.state is KeyState.LIVE
         and sum(each.state in OPEN_STATES for each in versions) == 1
         and _reaches("keys:issue", key),
+        expires_soon=_expires_soon(key, version),
+        told=notices.about(reads(), [key.id]),
         may_share=alive and key.kind is KeyKind.SHARED and _reaches("keys:issue", key),
         entitled=[people.get(reads(), person_id) for person_id in entitled],
         by=counts.people(reads(), [key.requested_by, key.revoked_by]),
@@ -276,6 +280,11 @@ def _key(key_id: str, permission: str, *, or_asked_for: bool = False) -> Key:
     if not (or_asked_for and key.requested_by == current_principal().actor_id):
         scope.check_key(permission, key)
     return key
+
+
+def _expires_soon(key: Key, version: KeyVersion) -> bool:
+    days = timedelta(days=max(govern().settings.keys.remind_days, default=14))
+    return key.state is KeyState.LIVE and version.expires_at is not None and version.expires_at - utcnow() <= days
 
 
 def _reaches(permission: str, key: Key) -> bool:

@@ -8,11 +8,11 @@ from enum import StrEnum
 from typing import Final
 
 from govern.approvals.models import ApprovalState
-from govern.budgets.models import DeliveryState
 from govern.findings.models import FindingState, Severity
 from govern.jobs.models import RunState
 from govern.keys.models import FreezeState, KeyState, LeakState
 from govern.members.models import InviteState
+from govern.notices.models import DeliveryState
 from govern.offboarding.models import OffboardingState
 from govern.offboarding.witnesses import WitnessState
 from govern.people.models import ImportState, PersonState
@@ -106,6 +106,7 @@ _RUNS: Final[Mapping[StrEnum, Word]] = {
 _DELIVERIES: Final[Mapping[StrEnum, Word]] = {
     DeliveryState.PENDING: Word("being sent", "info", "Owed, perhaps after attempts that failed."),
     DeliveryState.SENT: Word("sent", "success", "The other side took it."),
+    DeliveryState.DROPPED: Word("not needed", "quiet", "It was no longer true when it could be sent."),
     DeliveryState.FAILED: Word("given up", "danger", "It was not taken, and is not tried again by itself."),
 }
 _FINDINGS: Final[Mapping[StrEnum, Word]] = {
@@ -158,6 +159,7 @@ JOBS: Final[Mapping[str, str]] = {
     "budgets.evaluate": "Compares spend with the budgets; each crossing alerts once.",
     "findings.evaluate": "Looks at the whole inventory for what should not be.",
     "keys.expire": "Ends keys that expired, and keys whose value nobody opened in time.",
+    "keys.remind": "Mails the people of keys that are about to expire, once per step.",
     "reveals.shred": "Destroys sealed values whose time to be shown again is over.",
     "keys.reconcile": "Compares the keys that we issued with what OpenAI lists.",
     "approvals.expire": "Ends what waited for an approval for too long.",
@@ -174,6 +176,7 @@ DEEDS: Final[Mapping[str, str]] = {
     "key.revoke_requested": "revoked a key",
     "key.revoked": "a key is proven gone",
     "key.aborted": "a key was never issued",
+    "key.renewal_requested": "renewed a key",
     "key.vanished": "a key was ended at OpenAI",
     "leak.reported": "reported a leaked key",
     "key.freeze_requested": "froze a key",
