@@ -43,11 +43,12 @@ from govern.openai.keys import OpenAIKeys
 from govern.openai.leaked import OpenAIProbe
 from govern.openai.scopes import OpenAIScopes
 from govern.openai.usage import OpenAIUsage
+from govern.policies import asking
 from govern.ports import Directory, KeyIssuer, KeyScopes, Notifier
 from govern.settings import Settings
 from govern.usage_ports import UsageSource
 
-ACTS: Final[Mapping[str, Act]] = {}
+ACTS: Final[Mapping[str, Act]] = {asking.ISSUE: asking.issue_approved}
 """What a yes carries out: the kind of the approval → the command, in the transaction of the decision."""
 
 
@@ -105,6 +106,12 @@ def build(
     box = SecretBox(settings.sealing.ring())
     unit_of_work = UnitsOfWork(engine, box, ids=ids)
     return Govern(settings, engine, box, unit_of_work, _outside(settings, unit_of_work, transport) if outside else None)
+
+
+def key_defaults(settings: Settings) -> asking.Defaults:
+    """What the settings say about keys that somebody asks for."""
+    keys, waits = settings.keys, timedelta(days=settings.approvals.expires_in_days)
+    return asking.Defaults(keys.expires_in_days, keys.most_per_person, settings.openai.generation, waits)
 
 
 def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.BaseTransport | None) -> Outside:

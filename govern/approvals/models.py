@@ -26,7 +26,8 @@ class ApprovalState(StrEnum):
 class Approval(Base):
     """Something that waits for somebody else's yes. Rows are never deleted.
 
-    `kind` names the command that a yes carries out (`govern.bootstrap.ACTS`), `facts` what that command needs, without secrets.
+    `kind` names the command that a yes carries out (`govern.bootstrap.ACTS`), `facts` what that command needs, without secrets:
+    pages show all of it but `ids`, which is for the command alone.
     `mark` is whatever makes two askings the same one. `permission`: whoever holds it over anyone may decide, besides the people
     who are named. `asked_through` is the API token that was used, so that whoever made it does not decide either.
     """

@@ -9,7 +9,8 @@ from datetime import timedelta
 import click
 from sqlalchemy.orm import Session
 
-from govern.bootstrap import Govern
+from govern.approvals.models import Approval
+from govern.bootstrap import Govern, key_defaults
 from govern.cli import host, output
 from govern.cli.projects import project_id_of
 from govern.cli.waiting import carried_out
@@ -18,7 +19,7 @@ from govern.core.errors import Conflict, Rejected
 from govern.keys import freezing, leaks, queries, renewal, reveals, rotation, rules, service, sharing
 from govern.keys.models import ENDED_STATES, Freeze, FreezeState, Key, KeyState, LeakRemedy, LeakState
 from govern.people import queries as people
-from govern.ports import ALL_SCOPES
+from govern.policies import asking
 from govern.projects import queries as projects
 
 
@@ -56,19 +57,30 @@ def list_keys(person: str | None, project: str | None, state: str | None, limit:
 @click.argument("project")
 @click.option("--name", required=True, help="What the key is for.")
 @click.option("--days", type=click.IntRange(1, 365), help="How long it lives (keys.expires_in_days).")
-@click.option("--scope", "scopes", multiple=True, metavar="PERMISSION", help="What it may do; everything without it.")
+@click.option("--scope", "scopes", multiple=True, metavar="PERMISSION", help="What it may do; all that the policy allows.")
+@click.option("--reason", help="Why. With it, what is beyond the policy is asked of somebody else.")
 @host.as_json
-def issue(person: str, project: str, *, name: str, days: int | None, scopes: tuple[str, ...], as_json: bool) -> None:
-    """Issue a key for a person in PROJECT (id or name). They open its value once, in the dashboard."""
+def issue(
+    person: str, project: str, *, name: str, days: int | None, scopes: tuple[str, ...], reason: str | None, as_json: bool
+) -> None:
+    """Issue a key for a person in PROJECT (id or name). They open its value once, in the dashboard.
+
+    Beyond the policy it needs a --reason: then somebody else is asked to approve it.
+    """
     with host.opened() as govern:
-        limits = govern.settings.keys
         with govern.unit_of_work(host.host_actor()) as uow:
             holder = people.get(uow.session, person)
-            key = service.request_key(
-                uow, holder.id, project_id_of(uow.session, project), name=name,
-                lifetime=timedelta(days=days or limits.expires_in_days), most_per_person=limits.most_per_person,
-                scopes=rules.read_wish(scopes or [ALL_SCOPES]), generation=govern.settings.openai.generation,
+            wish = asking.Wish(
+                holder.id, project_id_of(uow.session, project), name, days=days,
+                scopes=rules.read_wish(scopes) if scopes else None,
             )  # fmt: skip
+            key = asking.ask_for_key(uow, wish, key_defaults(govern.settings), administers=True, reason=reason)
+        if isinstance(key, Approval):
+            asked = {"approval": key.id, "state": key.state, "beyond": key.facts["beyond"], "expires_at": key.expires_at}
+            output.show_one(
+                asked, as_json=as_json, sentence=f"Asked; waiting for approval ({key.id}). {' '.join(asked['beyond'])}"
+            )
+            return
         done = carried_out(govern, lambda session: queries.get(session, key.id).state is not KeyState.REQUESTED)
         row = _row(govern, key.id)
         if done and row["state"] is not KeyState.LIVE:

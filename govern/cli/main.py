@@ -33,6 +33,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "members": ("govern.cli.members:members", "List, invite and revoke members."),
     "people": ("govern.cli.people:people", "See people and keep the directory: import, export, end dates."),
     "report": ("govern.cli.report:report", "Chargeback, movers, the estimate against the bill, FOCUS."),
+    "policies": ("govern.cli.policies:policies", "See and set what keys may be without approval."),
     "run": ("govern.client.commands:run", "Run a program with your key in its environment, and nowhere else."),
     "sync": ("govern.cli.sync:sync", "Pull the directory, usage and costs now."),
     "token": ("govern.cli.token:token", "Create, list and revoke API tokens."),

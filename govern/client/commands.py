@@ -175,12 +175,14 @@ _name = click.option("--name", help="The key's name; the machine's without it.")
 @key.command()
 @_project
 @_name
-def get(project: str | None, name: str | None) -> None:
+@click.option("--days", type=click.IntRange(1, 365), help="How long it lives; as the policy has it without.")
+@click.option("--reason", help="Why, for whoever has to approve what is beyond the policy.")
+def get(project: str | None, name: str | None, days: int | None, reason: str | None) -> None:
     """Fetch your key of a project into the keychain; one is asked for where you have none."""
     folder = Folder()
     with _told():
         keys = _keys(folder)
-        held, fresh = keys.get(project, name, machine=_machine())
+        held, fresh = keys.get(project, name, machine=_machine(), days=days, reason=reason)
         word = "is now" if fresh else "is already"
         click.echo(f"Your key “{plain(held.name)}” for {plain(held.project_name)} {word} in {keys.vault.where}.")
         click.echo("Use it: govern run -- your-program")

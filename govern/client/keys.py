@@ -28,11 +28,14 @@ class Keys:
     vault: Vault
     folder: Folder
 
-    def get(self, project: str | None, name: str | None, *, machine: str) -> tuple[Held, bool]:
+    def get(
+        self, project: str | None, name: str | None, *, machine: str, days: int | None = None, reason: str | None = None
+    ) -> tuple[Held, bool]:
         """The person's key in the project, its value in the vault; and whether it came just now.
 
         One that this machine has is kept, or brought up to its newest version. Else one that waits to be opened is opened.
-        Else one is asked for, under `name` or the machine's. Raises Trouble.
+        Else one is asked for, under `name` or the machine's, for `days`; `reason` is for whoever has to approve it, if somebody
+        has to. Raises Trouble.
         """
         me = self.signed_in.call("GET", "/me")
         place = chosen_place(me["projects"], project)
@@ -45,7 +48,9 @@ class Keys:
         marks = self._marks(place["id"], name or machine)
         key_id = marks.get("key_id") or self._waiting(me, place, name, machine)
         if key_id is None:
-            wish = {"person": me["person"], "project": place["id"], "name": name or machine}
+            wish: dict[str, Any] = {"person": me["person"], "project": place["id"], "name": name or machine}
+            wish |= {"reason": reason or f"For {name or machine}, asked for with govern key get."}
+            wish |= {"expires_in_days": days} if days else {}
             key_id = self._ask(place["id"], name or machine, wish, marks["request"])
         self._note(place["id"], name or machine, key_id=key_id)
         key = self._made(key_id)
@@ -78,13 +83,15 @@ class Keys:
         try:
             made = self.signed_in.call("POST", "/keys", wish, request_id=request_id)
         except Trouble as trouble:
+            if trouble.code == "idempotency_key_reused":  # the same key, asked for in other words: that is another request
+                self._forget(project, name)
+                return self._ask(project, name, wish, self._marks(project, name)["request"])
             if trouble.exit_code != OUTSIDE:  # the outcome is known: the next attempt is a new request
                 self._forget(project, name)
             raise
-        if "project" not in made:
-            raise Trouble(
-                str(made.get("detail") or "Somebody has to approve this key first. Run this again when they did."), NOT_POSSIBLE
-            )
+        if "project" not in made:  # sent again under the same name, the request is answered with the key once it is approved
+            said = made.get("detail") or "Asked; waiting for approval."
+            raise Trouble(f"{said} Run this again when they said yes.", NOT_POSSIBLE)
         return str(made["id"])
 
     def _made(self, key_id: str, *, after: str | None = None) -> dict[str, Any]:

@@ -45,6 +45,8 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "keys:revoke": "End a key.",
         "approvals:read": "See what waits for an approval, and how it was decided.",
         "approvals:write": "Decide what one is asked for, and take back what one asked for.",
+        "policies:read": "See the policies on keys.",
+        "policies:write": "Change the policies on keys.",
         "usage:read": "See usage and costs.",
         "budgets:read": "See budgets.",
         "budgets:write": "Create, change and retire budgets.",
@@ -83,8 +85,8 @@ _MANAGER: Final = _EMPLOYEE | dict.fromkeys(
 
 _AUDITOR: Final = dict.fromkeys(
     (
-        "members:read", "projects:read", "keys:read", "approvals:read", "usage:read", "budgets:read", "alerts:read",
-        "findings:read", "audit:read", "jobs:read", "tokens:read",
+        "members:read", "projects:read", "keys:read", "approvals:read", "policies:read", "usage:read", "budgets:read",
+        "alerts:read", "findings:read", "audit:read", "jobs:read", "tokens:read",
     ),
     Reach.ANYONE,
 ) | {"self:read": Reach.SELF, "tokens:write": Reach.SELF}  # fmt: skip

@@ -19,6 +19,9 @@ from govern.core.crypto import Secret
 from govern.identity import tokens
 from govern.jobs import service as jobs
 from govern.members import service as members
+from govern.policies import service as policies
+from govern.policies.models import PolicyScope
+from govern.policies.rules import Limits
 from govern.web import access
 from tests.given import EVE
 from tests.web.conftest import CLI, Door
@@ -97,12 +100,13 @@ def things_of_eve(door: Door) -> dict[str, str]:
     eve = door.principal(door.sign_in(EVE))
     with door.govern.unit_of_work(CLI) as uow:
         limit = {"monthly_usd": Decimal(100), "name": "Eve's"}
+        policy = policies.set_policy(uow, "", Limits(PolicyScope.ORGANIZATION, "", longest_days=365))
         budget = budgets.create_budget(uow, scope="person", scope_id=person.id, **limit)
         invite = members.invite(uow, "new@acme.example", "reader", [])
         run = jobs.request_run(uow, "usage.sync")
     with door.govern.unit_of_work(eve.actor()) as uow:
         asked = {"summary": "A key", "facts": {}, "reason": "for work", "lifetime": timedelta(days=7), "for_person_id": person.id}
-        approval = approvals.ask(uow, "key.issue", ("people", person.id), **asked)
+        approval = approvals.ask(uow, "person.rename", ("people", person.id), **asked)
     with door.govern.unit_of_work(CLI) as uow:
         token, _ = tokens.create_token(
             uow, eve, name="eve's", permissions=["self:read"], lifetime=timedelta(days=1), person_id=person.id
@@ -111,5 +115,6 @@ def things_of_eve(door: Door) -> dict[str, str]:
         "key_id": key.id, "member": person.email, "person": person.email,
         "invite_id": invite.id, "budget_id": budget.id, "run_id": run.id,
         "name": "usage.sync", "job": "usage.sync", "token_id": token.id, "approval_id": approval.id,
+        "policy_id": policy.id,
         "project_id": key.project_id, "filename": "auth.css",
     }  # fmt: skip

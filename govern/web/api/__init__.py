@@ -28,6 +28,7 @@ from govern.web.api import (
     offboardings,
     people,
     people_imports,
+    policies,
     projects,
     reports,
     tokens,
@@ -60,6 +61,7 @@ _SLICES: Final = (
     evidence,
     findings,
     approvals,
+    policies,
 )
 
 ABOUT: Final = """Everything that the dashboard does, for programs.

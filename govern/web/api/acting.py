@@ -25,12 +25,13 @@ _LOOK_EVERY: Final = 0.15
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer, already in JSON's terms. `settled` False: an effect is still open, and looking again may tell more."""
+    """An answer, already in JSON's terms. `settled` False: looking again may tell more, `may_settle_soon` even in a moment."""
 
     body: Any
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     settled: bool = True
+    may_settle_soon: bool = True
 
     def response(self, *, replayed: bool = False) -> Response:
         response = jsonify(self.body)
@@ -125,6 +126,6 @@ def _settled(answer: Callable[[Session, str], Answer], subject_id: str, at_most:
     while True:
         with govern().unit_of_work.reading() as session:
             found = answer(session, subject_id)
-        if found.settled or time.monotonic() >= until:
+        if found.settled or not found.may_settle_soon or time.monotonic() >= until:
             return found
         time.sleep(_LOOK_EVERY)

@@ -11,15 +11,18 @@ from flask import Response, request
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
-from govern.core.errors import NotFound, Rejected
+from govern.approvals import queries as approvals
+from govern.approvals.models import Approval, ApprovalState
+from govern.bootstrap import key_defaults
+from govern.core.errors import NotFound, PolicyViolation, Rejected
 from govern.core.uow import UnitOfWork
 from govern.keys import queries, reveals, rules, service
 from govern.keys.models import ENDED_STATES, Key, KeyKind, KeyState, KeyVersion
 from govern.people import queries as people
-from govern.ports import ALL_SCOPES
+from govern.policies import asking
 from govern.projects import queries as projects
 from govern.web import scope
-from govern.web.access import govern, reads, requires
+from govern.web.access import current_principal, govern, reads, requires
 from govern.web.api import paging
 from govern.web.api.acting import HEADER, Answer, carry_out, carry_out_secretly
 from govern.web.api.blueprint import ApiBlueprint
@@ -40,8 +43,9 @@ class KeyIn(Schema):
     scopes = ma.fields.List(
         Text(3, 100),
         validate=ma.validate.Length(1, 50),
-        metadata={"description": 'What it may do: permissions by name, or the one word "all" (the same as none given).'},
+        metadata={"description": 'Permissions by name, or the one word "all". Without it: all that the policy allows.'},
     )
+    reason = Text(3, 500, metadata={"description": "Why. With it, what is beyond the policy is asked of somebody else (202)."})
 
 
 class KeyOut(Schema):
@@ -68,6 +72,17 @@ class KeyOut(Schema):
     revoke_requested_at = maybe_instant()
     ended_at = maybe_instant()
     problem = maybe_text()
+
+
+class KeyAskedOut(Schema):
+    """The key is beyond the policy, and somebody else was asked. Look at Location, or send the same request again later."""
+
+    approval = ma.fields.String(required=True, metadata={"description": "The approval's id."})
+    state = ma.fields.Enum(ApprovalState, by_value=True, required=True)
+    beyond = ma.fields.List(ma.fields.String(), required=True, metadata={"description": "What of it is beyond the policy."})
+    approvers = ma.fields.List(ma.fields.String(), required=True, metadata={"description": "Who decides, by name."})
+    expires_at = instant(required=True)
+    detail = ma.fields.String(required=True, metadata={"description": "A sentence for people."})
 
 
 class KeyValue(Schema):
@@ -118,7 +133,23 @@ def _answer(session: Session, key: Key, status: int, *, settled: bool) -> Answer
     return Answer(body, status if settled else 202, {"Location": f"/api/v1/keys/{key.id}"}, settled)
 
 
-def _issued(session: Session, key_id: str) -> Answer:
+def _asked(session: Session, row: Approval) -> Answer:
+    """Somebody else is asked; once they said yes, the same request answers with the key."""
+    if row.state is not ApprovalState.PENDING:
+        why = f" {row.decision_reason}" if row.decision_reason else ""
+        raise PolicyViolation(f"The key is beyond the policy, and the asking is {row.state.value}.{why}", "approval")
+    named = [person.name for person in approvals.approvers(session, row.id)] or ["an administrator"]
+    detail = f"Asked; waiting for approval by {', '.join(named)} until {row.expires_at:%Y-%m-%d %H:%M} UTC."
+    asked = {"approval": row.id, "approvers": named, "beyond": row.facts["beyond"], "detail": detail}
+    body = KeyAskedOut().dump(asked | {"state": row.state, "expires_at": row.expires_at})
+    return Answer(body, 202, {"Location": f"/api/v1/approvals/{row.id}"}, settled=False, may_settle_soon=False)
+
+
+def _issued(session: Session, subject_id: str) -> Answer:
+    asked = session.get(Approval, subject_id)
+    if asked is not None and asked.state is not ApprovalState.APPROVED:
+        return _asked(session, asked)
+    key_id = asked.result_id or "" if asked is not None else subject_id
     key = queries.get(session, key_id)
     if key.problem and key.state is not KeyState.LIVE:
         raise Rejected(key.problem)
@@ -159,9 +190,17 @@ class Keys(MethodView):
     @requires("keys:issue")
     @blueprint.arguments(KeyIn)
     @blueprint.response(201, KeyOut, description="The key is live; `/reveal` shows its value once.")
-    @blueprint.alt_response(202, schema=KeyOut, description="It is being made; look again at Location.", success=True)
+    @blueprint.alt_response(
+        202,
+        schema={"oneOf": [KeyOut, KeyAskedOut]},
+        description="It is being made, or somebody else is asked to approve it; look again at Location.",
+        success=True,
+    )
     def post(self, args: dict[str, Any]) -> Response:
-        """Issue a key to a person in a project."""
+        """Issue a key to a person in a project: at once within the policy.
+
+        Beyond it the answer is 409, or, with a `reason`, 202: somebody else is asked, never whoever asks.
+        """
         missing = f"There is no person {args['person']!r}."
         person = people.find(reads(), args["person"])
         scope.check_person("keys:issue", person.id if person else None, missing)
@@ -171,16 +210,14 @@ class Keys(MethodView):
         within = scope.projects_within("keys:issue")
         if within is not None and project.id not in within:
             raise NotFound(f"There is no project {args['project']!r} that you can see.")
-        settings, person_id, project_id = govern().settings.keys, person.id, project.id
-        lifetime = timedelta(days=args.get("expires_in_days", settings.expires_in_days))
-        scopes, generation = rules.read_wish(args.get("scopes", [ALL_SCOPES])), govern().settings.openai.generation
+        wish = asking.Wish(
+            person.id, project.id, args["name"], args["kind"], args.get("expires_in_days"),
+            rules.read_wish(args["scopes"]) if "scopes" in args else None, args.get("rotate_every_days"),
+        )  # fmt: skip
+        defaults, administers = key_defaults(govern().settings), current_principal().is_over_anyone("keys:issue")
 
         def command(uow: UnitOfWork) -> str:
-            most = settings.most_per_person
-            return service.request_key(
-                uow, person_id, project_id, name=args["name"], lifetime=lifetime, most_per_person=most, kind=args["kind"],
-                rotate_every_days=args.get("rotate_every_days"), scopes=scopes, generation=generation,
-            ).id  # fmt: skip
+            return asking.ask_for_key(uow, wish, defaults, administers=administers, reason=args.get("reason")).id
 
         return carry_out(command, _issued)
 

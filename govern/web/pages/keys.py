@@ -11,14 +11,11 @@ from werkzeug.wrappers import Response
 
 from govern.core import outbox
 from govern.core.clock import utcnow
-from govern.core.errors import Gone, InvalidInput, NotAllowed, NotFound
-from govern.identity.permissions import Reach
+from govern.core.errors import Gone, InvalidInput, NotAllowed
 from govern.keys import queries, reveals, rotation, rules, service, sharing
 from govern.keys.models import ENDED_STATES, ENDING_STATES, OPEN_STATES, FreezeState, Key, KeyKind, KeyState, KeyVersion
 from govern.notices import queries as notices
 from govern.people import queries as people
-from govern.people import service as people_service
-from govern.ports import ALL_SCOPES
 from govern.projects import queries as projects
 from govern.web import fresh, scope
 from govern.web.access import current_actor, current_principal, govern, reads, requires
@@ -32,7 +29,6 @@ from govern.web.problems import status_of
 blueprint = Blueprint("keys_page", __name__, url_prefix="/keys")
 
 _MOVING: Final = (KeyState.REQUESTED, *ENDING_STATES)
-_LIFETIMES: Final = (7, 30, 60, 90, 180, 365)
 
 
 @blueprint.get("")
@@ -59,56 +55,6 @@ def index() -> str:
         projects=[(project.id, project.name) for project in projects.open_projects(reads())],
         states=words.states(KeyState),
     )
-
-
-@blueprint.get("/new")
-@requires("keys:issue")
-def new() -> str:
-    """The form that asks for a key."""
-    days = govern().settings.keys.expires_in_days
-    asked = forms.query_text("person") or current_principal().person_email or ""
-    return _form(
-        Form({"person": asked, "project": forms.query_text("project") or "", "expires_in_days": str(days), "scopes": "all"})
-    )
-
-
-@blueprint.post("")
-@requires("keys:issue")
-def issue() -> Response | tuple[str, int]:
-    """Promise the key, and wait a moment for it."""
-    try:
-        person = people.find(reads(), people_service.clean_email(forms.text("person")))
-        missing = "There is nobody with this address that you can issue keys to."
-        if person is None:
-            raise NotFound(missing)
-        scope.check_person("keys:issue", person.id, missing)
-        name, project_id = rules.check_name(forms.text("name")), forms.text("project")
-        within = scope.projects_within("keys:issue")
-        if within is not None and project_id not in within:
-            raise InvalidInput("Choose a project in which you stand.", {"project": "Choose one of the list."})
-        days = forms.whole("expires_in_days", "Choose 1 to 365 days.")
-        person_id, most = person.id, govern().settings.keys.most_per_person
-        scopes, generation = rules.read_wish(_words(forms.text("scopes", most=2000))), govern().settings.openai.generation
-        kind = KeyKind.SHARED if forms.text("kind") == KeyKind.SHARED.value else KeyKind.PERSONAL
-        key_id = act(
-            lambda uow: (
-                service.request_key(
-                    uow,
-                    person_id,
-                    project_id,
-                    name=name,
-                    lifetime=timedelta(days=days),
-                    most_per_person=most,
-                    kind=kind,
-                    scopes=scopes,
-                    generation=generation,
-                ).id
-            )
-        )
-    except forms.REFUSALS as error:
-        return _form(forms.refused(error)), status_of(error)
-    wait_until(lambda session: queries.get(session, key_id).state is not KeyState.REQUESTED)
-    return see(url_for("keys_page.show", key_id=key_id))
 
 
 @blueprint.get("/<string(maxlength=60):key_id>")
@@ -237,20 +183,6 @@ def share(key_id: str) -> Response:
     except forms.REFUSALS as error:
         return see(back, error.sentence, "warning")
     return see(back, f"{name} may open it, once.")
-
-
-def _words(typed: str) -> list[str]:
-    return typed.replace(",", " ").split() or [ALL_SCOPES]
-
-
-def _form(form: Form) -> str:
-    reach = current_principal().reach("keys:issue")
-    within = None if reach is Reach.ANYONE else scope.projects_within("keys:issue")
-    offered = [project for project in projects.open_projects(reads()) if within is None or project.id in within]
-    return render_template(
-        "keys/new.html", form=form, projects=[(project.id, project.name) for project in offered], only_self=reach is Reach.SELF,
-        lifetimes=sorted({*_LIFETIMES, govern().settings.keys.expires_in_days}), once=forms.once(),
-    )  # fmt: skip
 
 
 def _ask_revoke(key: Key, form: Form) -> str:

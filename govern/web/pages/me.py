@@ -10,6 +10,7 @@ from govern.core.clock import utcnow
 from govern.identity import queries as identity
 from govern.keys import queries as keys
 from govern.members import queries as members
+from govern.policies import queries as policies
 from govern.projects import queries as projects
 from govern.usage.questions import Only
 from govern.web.access import current_person, govern, reads, requires
@@ -40,5 +41,5 @@ def index() -> str:
         held=held,
         versions=keys.versions(reads(), [key.id for key in held]),
         project_names=projects.names(reads(), [key.project_id for key in held]),
-        most=govern().settings.keys.most_per_person,
+        most=policies.effective_for(reads(), person.id, None, usual_most_keys=govern().settings.keys.most_per_person).most_keys,
     )

@@ -206,6 +206,8 @@ DEEDS: Final[Mapping[str, str]] = {
     "approval.asked": "asked for an approval",
     "approval.approved": "approved",
     "approval.denied": "denied",
+    "policy.set": "set a policy",
+    "policy.removed": "removed a policy",
     "job.requested": "asked for a job",
     "session.refused": "somebody was refused at sign-in",
 }

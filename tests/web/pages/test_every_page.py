@@ -17,6 +17,9 @@ from govern.findings import queries as findings
 from govern.identity import queries as identity
 from govern.keys import queries as key_queries
 from govern.people import directory
+from govern.policies import service as policies
+from govern.policies.models import PolicyScope
+from govern.policies.rules import Limits
 from govern.worker.runner import run_job
 from tests.given import EVE, MAL, OLA
 from tests.web.conftest import CLI, Door
@@ -89,6 +92,11 @@ TABLE = {
     "/approvals": (SEEN, SEEN, SEEN, SEEN),
     "/approvals?state=pending": (SEEN, SEEN, SEEN, SEEN),
     "/approvals/{approval}": (SEEN, SEEN, SEEN, SEEN),
+    "/policies": (SEEN, REFUSED, SEEN, REFUSED),
+    "/policies/edit": (SEEN, REFUSED, REFUSED, REFUSED),
+    "/policies/edit?about=organization": (SEEN, REFUSED, REFUSED, REFUSED),
+    "/policies/{policy}/remove": (SEEN, REFUSED, REFUSED, REFUSED),
+    "/keys/new?project={project}": (SEEN, SEEN, REFUSED, SEEN),
     "/me": (SEEN, SEEN, SEEN, SEEN),
 }
 NO_PAGES = dict.fromkeys(("people_page.download", "usage_page.download", "chargeback_page.download"), "a file")
@@ -114,6 +122,8 @@ def add_things(door: Door) -> Things:
     run_job(door.govern, "directory.sync")
     removal = world.remove(MAL)
     with world.govern.unit_of_work(CLI) as uow:
+        limits = Limits(PolicyScope.ORGANIZATION, "", longest_days=30, scopes=("api.responses.write",), approvers=("manager",))
+        policy = policies.set_policy(uow, "", limits)
         budget = budgets.create_budget(uow, name="Eve", scope="person", scope_id=eve.id, monthly_usd=Decimal(10))
         file = f"email,team,manager\n{EVE},Search,{OLA}\nnobody,x,\n"
         draft = directory.draft(uow, file, complete=True)
@@ -131,6 +141,7 @@ def add_things(door: Door) -> Things:
     return Things(
         {
             "finding": finding.id, "approval": approval.id, "import": draft.id,
+            "policy": policy.id,
             "eve": EVE, "other": OLA, "invite": invite.id, "removal": removal.id, "project": key.project_id, "key": key.id,
             "budget": budget.id, "whole": whole.id, "token": token.id,
             "observed": observed.id,
