@@ -15,7 +15,7 @@ from govern.core.clock import utcnow
 from govern.core.crypto import looks_like_token
 from govern.core.errors import InvalidInput, NotAllowed, NotAuthenticated
 from govern.core.uow import Actor, ActorKind
-from govern.identity import devices, queries, rules, service, tokens
+from govern.identity import devices, idempotency, queries, rules, service, tokens
 from govern.identity.models import Device
 from govern.identity.permissions import PERMISSIONS
 from govern.identity.principals import Principal
@@ -119,6 +119,8 @@ def guard() -> None:
             current_app.extensions["csrf"].protect()
     if access.permission is not None:
         current_principal().reach(access.permission)
+    if is_api() and request.method == "POST" and (mark := request.headers.get("Idempotency-Key")) is not None:
+        idempotency.check_key(mark)  # also where nothing is changed, as in a dry run: what is no key is refused everywhere
 
 
 def principal_or_none() -> Principal | None:
