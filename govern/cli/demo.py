@@ -112,6 +112,7 @@ class _Demo:
             self._watch(bars, govern, job, title, newer_than=began)
         alerting = None
         if not samples.has_budgets(govern):
+            self._step(bars, "Teams and cost centres", lambda: samples.give_places(govern))
             self._step(bars, "Keys of a few people", lambda: demo_keys.issue_keys(govern, self.stop.is_set))
             demo_keys.use_keys(govern, self.made.url("openai"))
             if samples.needs_spend(govern):
@@ -119,6 +120,7 @@ class _Demo:
             self._run(bars, govern, "usage.sync", "Use of those keys")
             self._run(bars, govern, "costs.sync", "What they cost")
             alerting = samples.make_budgets(govern)
+        self._run(bars, govern, "usage.roll_up", "Spend by team and cost centre")
         self._run(bars, govern, "budgets.evaluate", "Budgets")
         self._step(bars, "Dashboard", lambda: self._wait(f"{self.made.url('web')}/healthz", "The dashboard"))
         token = samples.admin_token(govern, self.home.told().get("admin_token"))

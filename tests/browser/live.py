@@ -32,7 +32,8 @@ from govern.keys.models import Key
 from govern.members import queries as members
 from govern.members.models import Invite, Member
 from govern.offboarding.models import Offboarding
-from govern.settings import OIDC, OpenAI, Removal, Sealing, Section, Settings, Web
+from govern.sections import OIDC, OpenAI, Removal, Sealing, Section, Web
+from govern.settings import Settings
 from govern.usage import queries as usage
 from govern.usage.names import By
 from govern.usage.rules import DAY

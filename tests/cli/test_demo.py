@@ -114,6 +114,10 @@ def test_a_newcomers_half_hour(tmp_path: Path) -> None:
         # The first syncs are done before it says that it is ready, and an alert has been raised and mailed.
         assert len(first.get("/members?limit=100").json()["items"]) >= 12
         assert len(first.get("/alerts").json()["items"]) >= 1
+        by_team = first.get("/costs?by=team,cost_centre&order=amount&whose=person").json()["items"]
+        assert {line["cost_centre"] for line in by_team[:3]} <= {"CC-100", "CC-210", "CC-340"}
+        for group in ("person", "project", "model"):
+            assert any(line[group] for line in first.get(f"/costs?by={group}&order=amount").json()["items"])
         eventually(lambda: "used" in httpx.get(told["mailbox_url"], trust_env=False).text, "the alert's mail", 30)
 
         # The lines work when pasted, each in a shell of its own but for the key's id.

@@ -6,6 +6,7 @@ from flask import Blueprint, render_template, url_for
 from werkzeug.wrappers import Response
 
 from govern.budgets import queries, service
+from govern.usage import queries as usage
 from govern.web import scope
 from govern.web.access import reads, requires
 from govern.web.pages import budgets, forms
@@ -25,8 +26,9 @@ def index() -> str:
     )  # fmt: skip
     page = forms.paged(found)
     return render_template(
-        "alerts/index.html", page=page, deliveries=queries.deliveries(reads(), [alert.id for alert in page.items])
-    )
+        "alerts/index.html", page=page, deliveries=queries.deliveries(reads(), [alert.id for alert in page.items]),
+        freshness=usage.freshness(reads()),
+    )  # fmt: skip
 
 
 def visible_budget_ids() -> list[str] | None:

@@ -16,6 +16,7 @@ from govern.core.errors import InvalidInput, NotFound
 from govern.people import queries as people
 from govern.people import service as people_service
 from govern.projects import queries as projects
+from govern.usage import queries as usage
 from govern.web import scope
 from govern.web.access import govern, reads, requires
 from govern.web.pages import forms
@@ -34,7 +35,7 @@ def index() -> str:
     retired = request.args.get("retired") == "yes"
     page = forms.paged(visible(after=forms.query_text("after"), limit=forms.PAGE + 1, retired=retired))
     standings = queries.standings(reads(), page.items, utcnow())
-    return render_template("budgets/index.html", page=page, standings=standings)
+    return render_template("budgets/index.html", page=page, standings=standings, freshness=usage.freshness(reads()))
 
 
 def visible(*, after: str | None = None, limit: int = 50, retired: bool = False) -> list[Budget]:
@@ -82,6 +83,7 @@ def show(budget_id: str) -> str:
         budget=budget,
         standing=queries.standings(reads(), [budget], utcnow())[0],
         alerts=queries.find_alerts(reads(), budget_id=budget.id, limit=forms.PAGE),
+        freshness=usage.freshness(reads()),
         default_addresses=govern().settings.mail.admins,
     )
 

@@ -15,7 +15,7 @@ from govern.web.pages.spend import Chart, Point, Series
 
 blueprint = Blueprint("estimates_page", __name__, url_prefix="/estimates")
 
-LISTED = 100
+LISTED = 25
 """Days of models that the page lists; the API has all of them."""
 
 

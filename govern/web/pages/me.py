@@ -12,6 +12,7 @@ from govern.keys import queries as keys
 from govern.members import queries as members
 from govern.policies import queries as policies
 from govern.projects import queries as projects
+from govern.usage import queries as usage
 from govern.usage.questions import Only
 from govern.web.access import current_person, govern, reads, requires
 from govern.web.pages import ranges, spend
@@ -32,6 +33,7 @@ def index() -> str:
     return render_template(
         "me/index.html",
         days=days,
+        freshness=usage.freshness(reads()),
         whole=spend.total(reads(), days, Only(person_id=person.id)),
         budgets=budgets.standings(reads(), watched, utcnow()),
         person=person,

@@ -16,7 +16,7 @@ from govern.people.models import Person, PersonState
 from govern.projects import queries as projects
 from govern.web import scope
 from govern.web.access import current_principal, reads, requires
-from govern.web.pages import counts, forms, words
+from govern.web.pages import counts, forms, spend, words
 from govern.web.pages.acting import act
 from govern.web.pages.forms import Form
 from govern.web.pages.going import see
@@ -107,6 +107,7 @@ def _show(person: Person, form: Form) -> str:
         versions=keys.versions(reads(), [key.id for key in held]),
         project_names=projects.names(reads(), [key.project_id for key in held]),
         removal=removals.latest(reads(), person.email),
+        money=spend.of_person(reads(), person.id) if _reaches("usage:read", person) else None,
         may_end=person.state is PersonState.ACTIVE and _reaches("people:write", person),
     )
 

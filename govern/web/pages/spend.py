@@ -9,9 +9,11 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from govern.core.clock import utcnow
 from govern.usage import queries
 from govern.usage.names import By
 from govern.usage.questions import EVERYTHING, STEPS, Bucket, Figure, Line, Only, Totals, View, buckets
+from govern.web.pages import ranges
 from govern.web.pages.ranges import Range
 
 DRAWN: Final = 6
@@ -143,3 +145,23 @@ def narrowed(only: Only, by: By, group: str) -> Only:
     }  # fmt: skip
     limit: dict[str, Any] = {names[by]: group}
     return replace(only, **limit)
+
+
+@dataclass(frozen=True)
+class OfPerson:
+    """What somebody spent this month: the whole, the models that cost most, day by day, and how far the figures reach."""
+
+    whole: Figure
+    models: Sequence[Line]
+    chart: Chart
+    freshness: queries.Freshness
+
+
+def of_person(session: Session, person_id: str) -> OfPerson:
+    """A person's spend of this month."""
+    days, only = ranges.preset("month", utcnow().date()), Only(person_id=person_id)
+    models = queries.lines(
+        session, days.start, days.end, by=(By.MODEL,), only=only, limit=DRAWN, largest_first=True, counted=False
+    )
+    shown = [line for line in models if line.figure.amount]
+    return OfPerson(total(session, days, only), shown, by_clock(session, days, only), queries.freshness(session))

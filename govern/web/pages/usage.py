@@ -18,7 +18,7 @@ from govern.usage.questions import Question as Asked
 from govern.web import scope
 from govern.web.access import govern, reads, requires
 from govern.web.api import files
-from govern.web.pages import forms, ranges, spend
+from govern.web.pages import counts, forms, ranges, spend
 
 blueprint = Blueprint("usage_page", __name__, url_prefix="/usage")
 
@@ -28,7 +28,7 @@ GROUPS: Final = (
     ("month", "Month"),
 )  # fmt: skip
 STEP_WORDS: Final = (("day", "Days"), ("week", "Weeks"), ("month", "Months"), ("hour", "Hours"))
-VIEWS: Final = (("best", "What counts"), ("billed", "Billed"), ("estimated", "Estimated"))
+VIEWS: Final = (("best", "Best"), ("billed", "Billed"), ("estimated", "Estimated"))
 _NOBODY: Final = {
     By.PERSON: "Not put down to a person", By.PROJECT: "No project", By.MODEL: "No model", By.KEY: "No key", By.TEAM: "No team",
     By.COST_CENTRE: "No cost centre", By.ENDPOINT: "Not told by the bill", By.LINE_ITEM: "Estimated, no line item yet",
@@ -45,7 +45,10 @@ def index() -> str:
     question = asked()
     days, by, only = question.days, question.by, question.only
     after = forms.query_text("after", most=600)
-    largest = spend.groups(reads(), question, after=_cursor(after), compare=True)
+    before = previous(days.start, days.end)
+    known = counts.first_day_known(reads())
+    compares = known is not None and known <= before[0]
+    largest = spend.groups(reads(), question, after=_cursor(after), compare=compares)
     names = [name_of(line, by) for line in largest.lines]
     everybody = only.person_ids is None
     return render_template(
@@ -60,8 +63,9 @@ def index() -> str:
         next=json.dumps(largest.following) if largest.following else None,
         after=after,
         chart=spend.stacked(reads(), question, largest, names) if after is None else None,
-        before=previous(days.start, days.end),
-        movers=_movers(question) if after is None else [],
+        before=before,
+        compares=compares,
+        movers=_movers(question) if compares and after is None else [],
         freshness=queries.freshness(reads()),
         coverage=reports.coverage(reads(), days.start, days.end, utcnow().date()),
         unpriced=queries.unpriced_models(reads(), days.start, days.end) if everybody else {},
