@@ -33,6 +33,7 @@ from govern.notices.models import Channel
 from govern.notify.email import Email
 from govern.notify.webhook import Webhook, signing_key
 from govern.offboarding import effects as offboarding_effects
+from govern.offboarding import schedule
 from govern.offboarding.endings import Endings
 from govern.offboarding.looks import Looks
 from govern.openai.audit_log import OpenAIAuditLog
@@ -48,11 +49,11 @@ from govern.ports import Directory, KeyIssuer, KeyScopes, Notifier
 from govern.settings import Settings
 from govern.usage_ports import UsageSource
 
-ACTS: Final[Mapping[str, Act]] = {asking.ISSUE: asking.issue_approved}
+ACTS: Final[Mapping[str, Act]] = {asking.ISSUE: asking.issue_approved, schedule.START_DUE: schedule.start_approved}
 """What a yes carries out: the kind of the approval → the command, in the transaction of the decision."""
 
 
-STILL: Final[Mapping[str, Still]] = {renewal.REMINDER: renewal.still_expiring}
+STILL: Final[Mapping[str, Still]] = {renewal.REMINDER: renewal.still_expiring, schedule.NOTICE: schedule.still_ending}
 """Which notices may be true no longer by the time when they can be sent: the kind → whether it still is."""
 
 

@@ -158,6 +158,11 @@ class Removal(Section):
     key_patience_minutes: int = Field(15, ge=0, le=24 * 60)
     """How long places and the seat wait for a key that OpenAI does not end. Then they go, and the key stays shown as unproven."""
     seal_hours: int = Field(24, ge=1, le=24 * 14)
+    notice_days: Days = (7, 1)
+    """So many days before somebody's end date their manager and the admins are told by mail, each time once."""
+    most_at_once: int = Field(5, ge=0, le=10_000)
+    most_at_once_percent: int = Field(10, ge=0, le=100)
+    """More end dates than both of these at once start no removal by themselves; an administrator is asked instead."""
 
 
 class Sync(Section):

@@ -20,6 +20,7 @@ NAMES: Final = (
     "reveals.shred",
     "keys.rotate",
     "keys.reconcile",
+    "offboarding.schedule",
     "offboarding.seal",
     "approvals.expire",
     "housekeeping",

@@ -85,6 +85,11 @@ def why(email: str, reason: str) -> str:
     return f"Removal of {email}: {reason}"[:500]
 
 
+def are_too_many(due: int, everybody: int, *, least: int, percent: int) -> bool:
+    """Whether so many removals at once look like a wrong file rather than a day's leavers."""
+    return due > max(least, everybody * percent / 100)
+
+
 def check_reason(reason: str) -> str:
     """The reason, trimmed and without anything shaped like a key. Raises InvalidInput: an auditor will ask for it."""
     reason = redact(reason.strip())

@@ -24,6 +24,7 @@ from govern.keys import renewal, reveals, rotation
 from govern.keys import service as keys
 from govern.keys import sync as key_sync
 from govern.members import sync as directory
+from govern.offboarding import schedule
 from govern.offboarding import service as offboarding
 from govern.settings import Settings
 from govern.usage import cells
@@ -65,6 +66,7 @@ def timetable(settings: Settings) -> tuple[Job, ...]:
         Job("reveals.shred", timedelta(minutes=1), shred_reveals),
         Job("keys.rotate", timedelta(minutes=5), rotate_keys),
         Job("keys.reconcile", timedelta(hours=1), reconcile_keys, after="directory.sync"),
+        Job("offboarding.schedule", timedelta(minutes=15), start_removals, after="directory.sync"),
         Job("offboarding.seal", timedelta(hours=1), seal_removals, after="usage.sync"),
         Job("approvals.expire", timedelta(minutes=5), expire_approvals),
         Job("housekeeping", timedelta(hours=6), housekeeping.run),
@@ -177,6 +179,18 @@ def rotate_keys(govern: Govern, _progress: Progress) -> Report:
         report = rotation.rotate_due(uow, overlap=timedelta(hours=govern.settings.keys.overlap_hours))
         rotation.note_use(uow, usage_queries.last_uses(uow.session, rotation.waiting_for_use(uow)))
         return report | rotation.retire_due(uow)
+
+
+def start_removals(govern: Govern, _progress: Progress) -> Report:
+    """Start the removals whose day has come, or ask when they are too many; tell of those that will."""
+    settings = govern.settings
+    told: Report = {"told": 0}
+    if settings.mail.host is not None:
+        with govern.unit_of_work(schedule.JOB) as uow:
+            told = schedule.give_notice(uow, days=settings.removal.notice_days, admins=settings.mail.admins)
+    lifetime = timedelta(days=settings.approvals.expires_in_days)
+    breaker = schedule.Breaker(settings.removal.most_at_once, settings.removal.most_at_once_percent, lifetime)
+    return {**told, **schedule.run(govern.unit_of_work, breaker)}
 
 
 def seal_removals(govern: Govern, _progress: Progress) -> Report:

@@ -148,6 +148,7 @@ _ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
 }
 
 JOBS: Final[Mapping[str, str]] = {
+    "offboarding.schedule": "Starts the removals whose end date has come; asks when they are too many; tells of those to come.",
     "offboarding.seal": "Looks whether removed keys were used after their end, and seals the removals whose keys were not.",
     "directory.sync": "Reads members, invites, projects and keys from OpenAI.",
     "inventory.sync": "Reads admin keys, groups, roles and federation from OpenAI.",
