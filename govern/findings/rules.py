@@ -23,8 +23,11 @@ from govern.findings.candidates import Candidate, found, has_left, is_leaving
 from govern.findings.snapshot import Snapshot
 from govern.findings.types import NONE
 from govern.keys.models import KeyKind, KeyState, ObservedKey
+from govern.keys.rules import scopes_of
 from govern.keys.sync import NAME_PREFIX
 from govern.people.models import Person, PersonState
+from govern.policies.rules import covers
+from govern.ports import ALL_SCOPES
 
 
 def find(seen: Snapshot) -> list[Candidate]:
@@ -180,6 +183,21 @@ def never_expires(seen: Snapshot) -> Iterator[Candidate]:
             )
 
 
+def wider_than_policy(seen: Snapshot) -> Iterator[Candidate]:
+    """A key of ours that may do more than its owner may have here, and that nobody approved so."""
+    for key in seen.keys:
+        version = seen.versions.get(key.version_id or "")
+        if version is None or version.state is not KeyState.LIVE or version.key_id not in seen.allowed:
+            continue
+        allowed, scopes = seen.allowed[version.key_id], scopes_of(version)
+        if not covers(allowed, scopes):
+            may = "everything" if scopes == ALL_SCOPES else ", ".join(scopes)
+            sentence = (
+                f"It may do {may}; the policy allows {', '.join(sorted(allowed)) or 'nothing'}. Issue a narrower one first."
+            )
+            yield _about_key(seen, "too_wide", key, sentence, version.issued_at or key.created_at)
+
+
 def shared_key_holder_left(seen: Snapshot) -> Iterator[Candidate]:
     """A live version whose value somebody knows who left, and that no rotation is replacing."""
     for version in seen.versions.values():
@@ -202,6 +220,7 @@ def _gone(person: Person) -> bool:
 
 
 RULES: Final[tuple[Callable[[Snapshot], Iterable[Candidate]], ...]] = (
-    unmanaged_key, orphan, leaver_alive, dormant, never_used, over_age, never_expires, too_wide, shared_key_holder_left,
+    unmanaged_key, orphan, leaver_alive, dormant, never_used, over_age, never_expires, too_wide, wider_than_policy,
+    shared_key_holder_left,
     ghost_member, stale_invite, admin_key_unowned_or_old, role_drift, changed_around_us, stray_account,
 )  # fmt: skip

@@ -19,6 +19,8 @@ from govern.members.models import Invite, InviteState, Member
 from govern.members.sync import SWEEP as DIRECTORY
 from govern.offboarding.models import Offboarding
 from govern.people.models import Identity, Person
+from govern.policies import queries as policies
+from govern.policies.rules import Allowed
 from govern.projects.models import Project, ServiceAccount
 from govern.usage.models import DailySpend
 
@@ -63,6 +65,8 @@ class Snapshot:
     """Ids of rows for which an effect is still owed."""
     seen_by: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Version id → ids of the people who saw its value."""
+    allowed: Mapping[str, Allowed] = field(default_factory=dict)
+    """Key id → what policy or an approval lets it do; keys that may do everything are not in it."""
     adopted: Mapping[str, str] = field(default_factory=dict)
     """OpenAI's key id → id of the person who answers for it."""
     last_uses: Mapping[str, datetime] = field(default_factory=dict)
@@ -94,6 +98,7 @@ def take(session: Session, now: datetime, limits: Thresholds) -> Snapshot:
     recent = ProviderEvent.at >= now - limits.changed
     foreign = sa.select(ProviderEvent).where(~ProviderEvent.is_ours, ~ProviderEvent.is_history, recent)
     spend, uses = _spend(session, now.date())
+    our_keys = {row.id: row for row in session.scalars(sa.select(Key))}
     return Snapshot(
         now=now,
         limits=limits,
@@ -112,7 +117,8 @@ def take(session: Session, now: datetime, limits: Thresholds) -> Snapshot:
         accounts=session.scalars(sa.select(ServiceAccount).where(ServiceAccount.vanished_at.is_(None))).all(),
         projects={row.id: row for row in session.scalars(sa.select(Project))},
         versions=versions,
-        our_keys={row.id: row for row in session.scalars(sa.select(Key))},
+        our_keys=our_keys,
+        allowed=policies.allowed_by_key(session, (key for key in our_keys.values() if key.state is KeyState.LIVE)),
         busy=frozenset(session.scalars(sa.select(Effect.subject_id).where(Effect.state == EffectState.READY))),
         seen_by={version_id: frozenset(who) for version_id, who in seen.items()},
         adopted={row.key_remote_id: row.person_id for row in session.scalars(sa.select(Adoption))},

@@ -47,7 +47,11 @@ TYPES: Final[Mapping[str, Type]] = MappingProxyType(
         "never_used": Type("Never used", "A key that nobody has ever been seen using.", Severity.LOW),
         "over_age": Type("Over age", "A key that is older than a key should become.", Severity.MEDIUM),
         "never_expires": Type("Never expires", "A key without an expiry at OpenAI.", Severity.LOW),
-        "too_wide": Type("Too wide", "A service account that owns its project: its keys can administer it.", Severity.MEDIUM),
+        "too_wide": Type(
+            "Too wide",
+            "A key that may do more than the policy allows, or whose service account owns its project.",
+            Severity.MEDIUM,
+        ),
         "shared_key_holder_left": Type(
             "Holder left", "Somebody who left has seen the value of a shared key that still works.", Severity.HIGH
         ),

@@ -31,20 +31,20 @@ def entitle(uow: UnitOfWork, key_id: str, person_id: str) -> Key:
 def disentitle(uow: UnitOfWork, key_id: str, person_id: str) -> Key:
     """Take it back. What the person has seen they have seen: rotate the key if that matters. Raises NotFound, Conflict."""
     key, person = _shared(uow, key_id), people.get(uow.session, person_id)
-    ended = uow.session.execute(_open_of(person.id).where(KeyEntitlement.key_id == key.id).values(**_removal(uow)))
-    if ended.rowcount:  # type: ignore[attr-defined]
-        audit.record(uow, "key.disentitled", key, person=person.email)
+    _end(uow, KeyEntitlement.person_id == person.id, KeyEntitlement.key_id == key.id)
     return key
 
 
 def disentitle_everywhere(uow: UnitOfWork, person_id: str) -> None:
     """The person is being removed: no shared key is theirs to open any more."""
-    rows = uow.session.scalars(
-        sa.select(KeyEntitlement).where(KeyEntitlement.person_id == person_id, KeyEntitlement.removed_at.is_(None))
-    ).all()
+    _end(uow, KeyEntitlement.person_id == person_id)
+
+
+def _end(uow: UnitOfWork, *which: sa.ColumnElement[bool]) -> None:
+    rows = uow.session.scalars(sa.select(KeyEntitlement).where(KeyEntitlement.removed_at.is_(None), *which)).all()
     for row in rows:
         row.removed_by, row.removed_at = uow.actor.id, uow.now
-        audit.record(uow, "key.disentitled", ("keys", row.key_id), person_id=person_id)
+        audit.record(uow, "key.disentitled", ("keys", row.key_id), person_id=row.person_id)
 
 
 def hand_over(uow: UnitOfWork, key_id: str, person_id: str) -> Key:
@@ -63,11 +63,3 @@ def _shared(uow: UnitOfWork, key_id: str) -> Key:
     if key.kind is not KeyKind.SHARED:
         raise Conflict("This is one person's key; only a shared key is opened by several people.")
     return key
-
-
-def _open_of(person_id: str) -> sa.Update:
-    return sa.update(KeyEntitlement).where(KeyEntitlement.person_id == person_id, KeyEntitlement.removed_at.is_(None))
-
-
-def _removal(uow: UnitOfWork) -> dict[str, object]:
-    return {"removed_by": uow.actor.id, "removed_at": uow.now}

@@ -25,8 +25,7 @@ from govern.policies.rules import Beyond, Effective, Wanted
 from govern.ports import ALL_SCOPES, Scopes, read_scopes, stored_scopes
 from govern.projects import queries as projects
 
-ISSUE: Final = "key.issue"
-"""The kind of the approval."""
+ISSUE: Final = queries.ISSUE
 _NO_LIMIT: Final = 1_000_000
 
 

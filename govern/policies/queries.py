@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from govern.approvals.models import Approval, ApprovalState
 from govern.core.errors import InvalidInput, NotFound
 from govern.inventory.models import Group, GroupMember
 from govern.keys.models import OPEN_STATES, Key, KeyKind
@@ -16,12 +17,14 @@ from govern.people import queries as people
 from govern.people.models import PersonState
 from govern.policies import rules
 from govern.policies.models import Policy, PolicyScope
-from govern.policies.rules import Effective, Limits
-from govern.ports import read_scopes, stored_scopes
+from govern.policies.rules import Allowed, Effective, Limits
+from govern.ports import ALL_SCOPES, Scopes, read_scopes, stored_scopes
 from govern.projects import queries as projects
 from govern.projects.models import Project
 
 ORGANIZATION = "the organization"
+ISSUE = "key.issue"
+"""The kind of the approvals of keys."""
 
 
 def get(session: Session, policy_id: str) -> Policy:
@@ -149,6 +152,33 @@ def effective_for(session: Session, person_id: str, project_id: str | None, *, u
     """What holds for the person in the project; without one: wherever no project's policy says more."""
     group_ids = groups_by_person(session, [person_id]).get(person_id, frozenset())
     return rules.effective(applying(with_limits(session), project_id, group_ids), usual_most_keys=usual_most_keys)
+
+
+def allowed_by_key(session: Session, keys: Iterable[Key]) -> dict[str, Allowed]:
+    """Key id → the permissions that the policies allow its owner in its project, or that were approved for this very key.
+
+    Only keys for which some policy says something are in it.
+    """
+    policies = [(row, limits) for row, limits in with_limits(session) if limits.scopes is not None]
+    if not policies:
+        return {}
+    groups_of, approved = groups_by_person(session), approved_scopes(session)
+    found: dict[str, Allowed] = {}
+    for key in keys:
+        allowed = rules.allowed_scopes(applying(policies, key.project_id, groups_of.get(key.person_id, frozenset())))
+        given = approved.get(key.id)
+        if ALL_SCOPES in (given, allowed):
+            continue
+        found[key.id] = frozenset(allowed) | frozenset(given or ())
+    return found
+
+
+def approved_scopes(session: Session) -> dict[str, Scopes]:
+    """Key id → the permissions with which somebody approved it beyond the policy."""
+    query = sa.select(Approval.result_id, Approval.facts).where(
+        Approval.kind == ISSUE, Approval.state == ApprovalState.APPROVED, Approval.result_id.is_not(None)
+    )
+    return {str(row[0]): read_scopes(row[1]["permissions"]) or ALL_SCOPES for row in session.execute(query)}
 
 
 def held_here(session: Session, person_id: str, project_id: str) -> int:

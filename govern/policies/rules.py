@@ -103,6 +103,11 @@ def _is_open(limits: Sequence[Limits], because: dict[str, str]) -> bool:
     return is_open
 
 
+def allowed_scopes(limits: Sequence[Limits]) -> Allowed:
+    """The permissions that all of these policies allow."""
+    return _scopes(limits, {})
+
+
 def _scopes(limits: Sequence[Limits], because: dict[str, str]) -> Allowed:
     allowed: Allowed = ALL_SCOPES
     narrowing = [(each.where, frozenset(each.scopes)) for each in limits if each.scopes not in (None, ALL_SCOPES) and each.scopes]

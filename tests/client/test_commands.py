@@ -14,19 +14,25 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from govern.approvals import queries as approval_queries
+from govern.approvals import service as approvals
 from govern.client.folder import Folder
 from govern.client.keys import Keys, chosen_place
 from govern.client.server import TOKENS, Server, SignedIn, check_url
 from govern.client.trouble import Trouble, plain
 from govern.client.vault import FileVault, Secret
+from govern.core.uow import Actor, ActorKind
 from govern.fakes.server import serve
 from govern.identity import devices
 from govern.identity.models import Device
 from govern.keys import rotation
 from govern.keys.models import Key
+from govern.policies import service as policies
+from govern.policies.models import PolicyScope
+from govern.policies.rules import Limits
 from tests.browser.live import Live
 from tests.client.conftest import Machine
-from tests.given import EVE, PROJECT
+from tests.given import EVE, MAX, PROJECT
 from tests.web.conftest import CLI
 
 SERVERS = {
@@ -274,3 +280,28 @@ def test_a_project_is_named_or_the_only_one() -> None:
         with pytest.raises(Trouble):
             chosen_place(places, wanted)
     assert plain("a\x1b[31mb\u202e") == "a�[31mb�"
+
+
+def test_a_key_beyond_the_policy_is_asked_for_and_fetched_when_it_is_approved(server: Live, machine: Machine) -> None:
+    assert machine.sign_in().returncode == 0
+    govern, approver = server.govern, server.world.person(MAX)
+    with govern.unit_of_work(CLI) as uow:
+        policy = policies.set_policy(uow, "", Limits(PolicyScope.ORGANIZATION, "", longest_days=5, approvers=(MAX,)))
+    get = ("key", "get", "--project", PROJECT, "--name", "beyond", "--days", "6")
+    try:
+        for _ in range(2):
+            waits = machine(*get)
+            assert waits.returncode == 4
+            assert waits.stderr.startswith(f"Asked; waiting for approval by {approver.name} until ")
+        other = machine(*get[:-1], "7")  # the same key with other limits is another wish, and the first one still waits
+        assert (other.returncode, "Take that back first" in other.stderr) == (4, True)
+        with govern.unit_of_work(Actor(ActorKind.PERSON, approver.id, approver.name)) as uow:
+            [row] = approval_queries.waiting_for(uow.session, approver.id, (), uow.now)
+            assert row.reason == "For beyond, asked for with govern key get."
+            approvals.decide(uow, row.id, by=approver.id, approve=True, reason="it is all right", acts=govern.acts)
+        got = machine(*get)
+        assert (got.returncode, "is now in" in got.stdout) == (0, True), got.stderr
+        assert [name for name in machine.vault() if name.startswith("key ")] == [f"key {row.result_id}"]
+    finally:
+        with govern.unit_of_work(CLI) as uow:
+            policies.remove_policy(uow, policy.id)
