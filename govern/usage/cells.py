@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, NamedTuple
@@ -69,8 +71,10 @@ def remake(session: Session, days: Collection[date]) -> None:
     """Make the cells of these days from their daily spend, and take away the longer stretches that they belong to."""
     for part in batched(sorted(days), 100):
         session.execute(sa.delete(SpendCell).where(SpendCell.level == 0, SpendCell.first_day.in_(part)))
-        for cells in (*_day_cells(part), *(_coarser(part, cube, finer) for cube, finer in _MADE_FROM.items())):
-            session.execute(sa.insert(SpendCell).from_select(_COLUMNS, cells, include_defaults=False))
+        with _whole_days(session):
+            coarser = (_coarser(part, cube, finer) for cube, finer in _MADE_FROM.items())
+            for cells in (*_day_cells(part), _line_items(session, part), *coarser):
+                session.execute(sa.insert(SpendCell).from_select(_COLUMNS, cells, include_defaults=False))
         stale = {stretch for day in part for stretch in holding(day)}
         for some in batched(stale, 100):
             session.execute(sa.delete(SpendStretch).where(sa.tuple_(SpendStretch.level, SpendStretch.first_day).in_(some)))
@@ -160,7 +164,7 @@ def _day_cells(days: Sequence[date]) -> list[sa.Select[Any]]:
         return query.where(d.day.in_(days)).group_by(d.day, *(kept[name] for name in names))
 
     estimated = cells(Cube.KINDS, without="line_item").where(~is_bill)
-    return [cells(Cube.HOLDERS), cells(Cube.TEAM_KINDS), estimated, _line_items(days)]
+    return [cells(Cube.HOLDERS), cells(Cube.TEAM_KINDS), estimated]
 
 
 def _coarser(days: Sequence[date], cube: Cube, finer: Cube) -> sa.Select[Any]:
@@ -172,27 +176,38 @@ def _coarser(days: Sequence[date], cube: Cube, finer: Cube) -> sa.Select[Any]:
     return query.where(c.cube == finer, c.level == 0, c.first_day.in_(days)).group_by(c.first_day, *kept.values())
 
 
-def _line_items(days: Sequence[date]) -> sa.Select[Any]:
+def _line_items(session: Session, days: Sequence[date]) -> sa.Select[Any]:
     """The bill by line item: daily spend does not keep line items apart, the bill's own rows do."""
     f, s, d = CostFact, CostSeries, DailySpend
-    counting = (
-        sa.select(d.day, d.project_remote_id, d.counts).where(d.day.in_(days), d.clock == Clock.BILLED).distinct().subquery()
-    )
+    outdone = sa.select(d.day, d.project_remote_id).where(d.day.in_(days), d.clock == Clock.BILLED, ~d.counts).distinct()
+    projects: dict[date, list[str]] = defaultdict(list)
+    for day, project in session.execute(outdone):  # few: the estimate counts only on days that are not settled
+        projects[day].append(project)
+    left_out = [sa.and_(f.day == day, s.project_remote_id.in_(some)) for day, some in projects.items()]
     kept = {
-        "whose": whose(s.person_id, s.project_remote_id),
-        "project": s.project_remote_id,
-        "model": s.model,
+        "whose": whose(s.person_id, s.project_remote_id), "project": s.project_remote_id, "model": s.model,
         "line_item": s.line_item,
-    }
-    none = sa.literal(0)
-    best = _total(f.amount, counting.c.counts)
+    }  # fmt: skip
+    none, counting = sa.literal(0), sa.not_(sa.or_(*left_out)) if left_out else sa.true()
+    measures = [_total(f.amount), none, _total(f.amount, counting), none, *(none for _ in COUNTS)]
     return (
-        sa.select(*_head(Cube.KINDS, f.day), *_dimensions(kept), _total(f.amount), none, best, none, *(none for _ in COUNTS))
+        sa.select(*_head(Cube.KINDS, f.day), *_dimensions(kept), *measures)
         .join(s, s.id == f.series_id)
-        .join(counting, sa.and_(counting.c.day == f.day, counting.c.project_remote_id == s.project_remote_id))
         .where(f.day.in_(days), s.currency == CURRENCY)
         .group_by(f.day, *kept.values())
     )
+
+
+@contextmanager
+def _whole_days(session: Session) -> Iterator[None]:
+    """Have PostgreSQL join whole days at once. Of a new day it has no statistics yet, takes it for empty, and would look
+    through all assignments for each of its rows."""
+    on_postgresql = session.get_bind().dialect.name == "postgresql"
+    if on_postgresql:
+        session.execute(sa.text("SET LOCAL enable_nestloop = off"))
+    yield
+    if on_postgresql:
+        session.execute(sa.text("SET LOCAL enable_nestloop = on"))
 
 
 def _head(cube: Cube, day: Any) -> list[Any]:

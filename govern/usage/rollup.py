@@ -91,7 +91,7 @@ def _estimated(session: Session, day: date, prices: PriceBook) -> None:
         session, DailySpend,
         [
             (
-                day.isoformat(), Clock.ESTIMATED.value, *place, total.key_id, True, int(total.amount.scaleb(9)), total.requests,
+                day.isoformat(), Clock.ESTIMATED.value, *place, total.key_id, False, int(total.amount.scaleb(9)), total.requests,
                 total.input_tokens, total.cached_tokens, total.output_tokens, total.unpriced_tokens,
             )
             for place, total in sums.items()
@@ -126,13 +126,16 @@ def mark_counting(session: Session, days: Collection[date]) -> None:
         for (day, project), by_clock in totals.items():
             if day not in settled and _estimate_counts(by_clock):
                 estimated[day].append(project)
-        session.execute(sa.update(DailySpend).where(DailySpend.day.in_(part)).values(counts=DailySpend.clock == Clock.BILLED))
+        is_bill = DailySpend.clock == Clock.BILLED
+        wrong = sa.update(DailySpend).where(DailySpend.day.in_(part), DailySpend.counts != is_bill)
+        session.execute(wrong.values(counts=is_bill).execution_options(synchronize_session=False))
         for day, projects in estimated.items():
             for some in batched(projects):
                 session.execute(
                     sa.update(DailySpend)
                     .where(DailySpend.day == day, DailySpend.project_remote_id.in_(some))
                     .values(counts=DailySpend.clock == Clock.ESTIMATED)
+                    .execution_options(synchronize_session=False)
                 )
     cells.remake(session, days)
 
