@@ -16,10 +16,10 @@ from govern.cli.projects import project_id_of
 from govern.cli.waiting import carried_out
 from govern.core.crypto import Secret
 from govern.core.errors import Conflict, Rejected
-from govern.keys import freezing, leaks, queries, renewal, reveals, rotation, rules, service, sharing
+from govern.keys import freezing, leaks, queries, reveals, rotation, rules, service, sharing
 from govern.keys.models import ENDED_STATES, Freeze, FreezeState, Key, KeyState, LeakRemedy, LeakState
 from govern.people import queries as people
-from govern.policies import asking
+from govern.policies import asking, renewing
 from govern.projects import queries as projects
 
 
@@ -141,9 +141,9 @@ def renew(key_id: str, days: int | None, overlap_hours: int | None, as_json: boo
     """Give a key a new term: a new version, with a value of its own. The old one ends when the new one is in use."""
     with host.opened() as govern:
         overlap = timedelta(hours=govern.settings.keys.overlap_hours if overlap_hours is None else overlap_hours)
-        lifetime = timedelta(days=days) if days else None
+        defaults = key_defaults(govern.settings)
         with govern.unit_of_work(host.host_actor()) as uow:
-            renewal.renew(uow, key_id, overlap=overlap, lifetime=lifetime)
+            renewing.renew(uow, key_id, defaults, administers=True, overlap=overlap, days=days)
         done = carried_out(govern, lambda session: not _is_being_made(session, key_id))
         row = _row(govern, key_id)
         where = f"Its people open the new value once at {govern.settings.web.url}/keys/{key_id}."

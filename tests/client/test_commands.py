@@ -197,8 +197,9 @@ def test_a_key_that_was_issued_for_one_is_what_one_gets_and_a_dead_one_is_replac
     assert "is now in" in again.stdout, again.stderr
     assert "from an administrator" not in again.stdout
 
-    rotated = machine("key", "rotate", "--project", PROJECT.upper())
-    assert "The new value of" in rotated.stdout, rotated.stderr
+    renewed = machine("key", "renew", "--project", PROJECT.upper(), "--days", "20")
+    assert "The new value of" in renewed.stdout, renewed.stderr
+    assert f"It lives until {datetime.now(UTC).date() + timedelta(days=20)}" in renewed.stdout
     third = next(value for name, value in machine.vault().items() if name.startswith("key "))
     assert machine.server.openai.oracle().authenticates(third)
     assert "is already in" in machine("key", "get").stdout

@@ -10,15 +10,17 @@ from flask import Response
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
+from govern.bootstrap import key_defaults
 from govern.core.errors import NotFound
 from govern.core.uow import UnitOfWork
-from govern.keys import queries, renewal, rotation, sharing
+from govern.keys import queries, rotation, sharing
 from govern.keys.models import KeyState
 from govern.notices import queries as notices
 from govern.notices.models import DeliveryState
 from govern.people import queries as people
+from govern.policies import renewing
 from govern.web import scope
-from govern.web.access import govern, reads, requires
+from govern.web.access import current_principal, govern, reads, requires
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import Id, Schema, Text, Who, instant, maybe_instant, maybe_text, with_more
@@ -63,7 +65,9 @@ class RenewIn(Schema):
     """For how long, and for how many hours the old version works on at most (setting keys.overlap_hours)."""
 
     expires_in_days = ma.fields.Integer(
-        strict=True, validate=ma.validate.Range(1, 365), metadata={"description": "As long as the old version without it."}
+        strict=True,
+        validate=ma.validate.Range(1, 365),
+        metadata={"description": "Without it as long as the old version, or as long as the policy allows."},
     )
     overlap_hours = ma.fields.Integer(strict=True, validate=ma.validate.Range(0, 720))
 
@@ -188,13 +192,18 @@ class Renewal(MethodView):
     @blueprint.response(200, VersionsOut, description="The new version is there; `/reveal` shows its value once.")
     @blueprint.alt_response(202, schema=VersionsOut, description="It is being made; look again at Location.", success=True)
     def post(self, args: dict[str, Any], key_id: str) -> Response:
-        """Renew a key: a new version with a new term, under the rules that hold for a new key.
+        """Renew a key: a new version with a new term, within the policy that holds for a new key.
 
         There are no more reminders of the old term.
         """
         _visible("keys:issue", key_id)
-        lifetime = timedelta(days=args["expires_in_days"]) if "expires_in_days" in args else None
-        return carry_out(lambda uow: renewal.renew(uow, key_id, overlap=_overlap(args), lifetime=lifetime).id, _versions)
+        defaults, administers = key_defaults(govern().settings), current_principal().is_over_anyone("keys:issue")
+
+        def command(uow: UnitOfWork) -> str:
+            days, overlap = args.get("expires_in_days"), _overlap(args)
+            return renewing.renew(uow, key_id, defaults, administers=administers, overlap=overlap, days=days).id
+
+        return carry_out(command, _versions)
 
 
 @blueprint.route("/<id:key_id>/reminders")
