@@ -9,10 +9,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from govern.bootstrap import key_defaults
 from govern.core.clock import utcnow
+from govern.core.uow import Actor, ActorKind
 from govern.fakes.openai import WorldSpec
+from govern.policies import asking
+from govern.policies import service as policies
+from govern.policies.models import PolicyScope
+from govern.policies.rules import Limits
 from tests.browser.live import Live, live, with_money
-from tests.given import EVE, MAX
+from tests.given import ADMIN, EVE, MAX
 from tests.peers.browser import browser as start_browser
 
 
@@ -55,6 +61,7 @@ def furnish(service: Live) -> Furnished:
     removal = world.remove(service.somebody().email or "", "left on Friday")
     service.settled(ended, invite, removal)
     budget = service.budgets()[0]
+    policy, asked = a_policy_and_an_asking(service)
     pages = {
         "overview": "/", "members": "/members", "nobody": "/members?search=zzz", "member": f"/members/{EVE}",
         "removal-preview": f"/members/{EVE}/revoke", "removals": "/offboardings", "removal": f"/offboardings/{removal.id}",
@@ -67,12 +74,33 @@ def furnish(service: Live) -> Furnished:
         "budgets": "/budgets", "budget": f"/budgets/{budget.id}",
         "budget-new": "/budgets/new", "budget-retire": f"/budgets/{budget.id}/retire", "alerts": "/alerts",
         "audit": "/audit-events?verify=yes", "jobs": "/jobs", "tokens": "/tokens", "token-new": "/tokens/new", "me": "/me",
+        "approvals": "/approvals", "approval": f"/approvals/{asked}", "policies": "/policies",
+        "policy-edit": "/policies/edit?about=organization", "policy-remove": f"/policies/{policy}/remove",
     }  # fmt: skip
     return Furnished(
         service,
         pages,
-        {"me": "/me", "key-new": "/keys/new", "tokens": "/tokens", "device": "/device", "usage": f"/usage?person={MAX}"},
+        {
+            "me": "/me",
+            "key-new": "/keys/new",
+            "approval": f"/approvals/{asked}",
+            "tokens": "/tokens",
+            "device": "/device",
+            "usage": f"/usage?person={MAX}",
+        },
     )
+
+
+def a_policy_and_an_asking(service: Live) -> tuple[str, str]:
+    """A policy of the organization, and a key of Eve's beyond it that waits for an approval; their ids."""
+    eve, place = service.world.person(EVE), service.world.project()
+    limits = Limits(PolicyScope.ORGANIZATION, "", longest_days=10, scopes=("api.responses.write", "api.files.read"))
+    with service.govern.unit_of_work(ADMIN) as uow:
+        policy = policies.set_policy(uow, "", limits)
+    with service.govern.unit_of_work(Actor(ActorKind.PERSON, eve.id, eve.name)) as uow:
+        wish = asking.Wish(eve.id, place.id, "a long project", days=60)
+        asked = asking.ask_for_key(uow, wish, key_defaults(service.govern.settings), administers=False, reason="for half a year")
+    return policy.id, asked.id
 
 
 def sign_in(page: Page, service: Live, name: str, to: str = "/") -> None:

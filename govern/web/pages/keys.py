@@ -85,6 +85,7 @@ def show(key_id: str) -> str:
         person=people.get(reads(), key.person_id),
         project=projects.get(reads(), key.project_id),
         reveals=queries.reveals_of(reads(), key.id),
+        numbers={each.id: each.number for each in versions},
         may_reveal=_may_reveal(key, version, entitled),
         sign_in_first=None if fresh.is_fresh() else fresh.address(url_for("keys_page.show", key_id=key.id)),
         may_revoke=alive and _reaches("keys:revoke", key),

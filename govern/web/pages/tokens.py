@@ -12,8 +12,9 @@ from govern.core.uow import UnitOfWork
 from govern.identity import queries, tokens
 from govern.identity.models import ApiToken
 from govern.identity.permissions import PERMISSIONS, Reach
-from govern.web import scope
+from govern.web import fresh, scope
 from govern.web.access import current_principal, reads, requires
+from govern.web.fresh import fresh_sign_in
 from govern.web.pages import counts, forms
 from govern.web.pages.acting import act
 from govern.web.pages.forms import Form
@@ -45,6 +46,7 @@ def new() -> str:
 
 @blueprint.post("")
 @requires("tokens:write")
+@fresh_sign_in("tokens_page.new", to="make a token")
 def create() -> str | tuple[str, int]:
     """Make it, and show its value this once."""
     made: list[tuple[ApiToken, Secret]] = []
@@ -104,4 +106,5 @@ def _form(form: Form) -> str:
         widest=Reach.ANYONE,
         may_system=principal.is_over_anyone("tokens:write"),
         once=forms.once(),
+        sign_in_first=None if fresh.is_fresh() else fresh.address(url_for("tokens_page.new")),
     )

@@ -130,6 +130,7 @@ def test_a_key_from_asking_to_its_proven_end(door: Door, admin: Reader) -> None:
     assert value not in after.text
     assert "Show the value once" not in after.text
     assert "Ada" in after.text.partition("Who saw the value")[2]
+    assert "version 1" in after.text.partition("Who saw the value")[2]
     again = admin.send(f"/keys/{key.id}", f"/keys/{key.id}/reveal")
     assert "shown once already" in again.text
     assert value not in again.text
@@ -420,3 +421,12 @@ def test_the_value_is_shown_only_after_a_fresh_sign_in(clock: FrozenDateTimeFact
     assert door.world.reload(door.world.version(key)).revealed_at is None
     again = Reader(door.browser("employee"))
     assert secret_of(again.send(f"/keys/{key.id}", f"/keys/{key.id}/reveal"))
+
+
+def test_a_token_is_made_only_after_a_fresh_sign_in(clock: FrozenDateTimeFactory, door: Door) -> None:
+    eve = Reader(door.browser("employee"))
+    clock.tick(timedelta(minutes=6))
+    assert "/auth/login?next=/tokens/new&amp;fresh=yes" in eve.get("/tokens/new").text
+    values = {"name": "x", "expires_in_days": "30", "permissions": ["keys:read"]}
+    assert "Sign in again to make a token" in eve.send("/tokens/new", "/tokens", values).text
+    assert count(door, ApiToken) == 0
