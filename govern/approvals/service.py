@@ -45,7 +45,8 @@ def ask(
 
     `subject` is a pair (kind, id) that the audit log tells it under, `summary` one sentence for whoever decides. `approvers`
     are ids of people; `permission`: whoever holds it over anyone decides too. With the same `kind` and `mark` as one that
-    waits, that one is returned. Raises InvalidInput, NotFound, ValueError for facts that hold a secret.
+    waits, that one is returned. Raises InvalidInput, NotFound, Conflict
+    (the same at the same moment), ValueError for facts that hold a secret.
     """
     reason = redact(rules.check_reason(reason, why="Say why you need it: somebody else decides."))
     if contains_secret(json.dumps(dict(facts)) + summary):
@@ -62,8 +63,11 @@ def ask(
         requested_label=uow.actor.label[:200], requested_person_id=queries.person_of(uow.session, uow.actor),
         asked_through=uow.actor.through, for_person_id=for_person_id, asked_at=uow.now, expires_at=uow.now + lifetime,
     )  # fmt: skip
-    uow.session.add(row)
-    uow.session.flush()
+    try:
+        with uow.session.begin_nested():
+            uow.session.add(row)
+    except sa.exc.IntegrityError as error:
+        raise Conflict("The same was asked for a moment ago, and waits for approval.") from error
     for person_id in dict.fromkeys(approvers):
         named = people_queries.get(uow.session, person_id)
         uow.session.add(ApprovalApprover(approval_id=row.id, person_id=named.id))

@@ -14,7 +14,6 @@ from govern.approvals import service as approvals
 from govern.approvals.models import Approval
 from govern.core.errors import Conflict, PolicyViolation
 from govern.core.uow import UnitOfWork
-from govern.keys import queries as key_queries
 from govern.keys import rules as key_rules
 from govern.keys import service as keys
 from govern.keys.models import Key, KeyKind
@@ -68,8 +67,10 @@ def outlook(session: Session, wish: Wish, defaults: Defaults, *, is_self_service
     days = wish.days if wish.days is not None else min(defaults.days, policy.longest_days)
     scopes = wish.scopes if wish.scopes is not None else rules.usual_scopes(policy, defaults.generation)
     wanted = Wanted(
-        days, scopes, counts=wish.kind is KeyKind.PERSONAL, held=key_queries.held(session, wish.person_id),
-        held_here=queries.held_here(session, wish.person_id, wish.project_id), is_self_service=is_self_service,
+        # A shared key is an application's and counts for nobody, unless people serve themselves: else that would be a way around.
+        days, scopes, counts=wish.kind is KeyKind.PERSONAL or is_self_service,
+        held=queries.owned(session, wish.person_id, wish.kind),
+        held_here=queries.owned(session, wish.person_id, wish.kind, wish.project_id), is_self_service=is_self_service,
     )  # fmt: skip
     return Outlook(policy, days, scopes, rules.beyond(policy, wanted))
 

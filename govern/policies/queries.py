@@ -181,7 +181,8 @@ def approved_scopes(session: Session) -> dict[str, Scopes]:
     return {str(row[0]): read_scopes(row[1]["permissions"]) or ALL_SCOPES for row in session.execute(query)}
 
 
-def held_here(session: Session, person_id: str, project_id: str) -> int:
-    """How many keys of their own the person holds or was promised in the project."""
-    mine = sa.select(sa.func.count()).select_from(Key).where(Key.person_id == person_id, Key.project_id == project_id)
-    return session.scalar(mine.where(Key.state.in_(OPEN_STATES), Key.kind == KeyKind.PERSONAL)) or 0
+def owned(session: Session, person_id: str, kind: KeyKind, project_id: str | None = None) -> int:
+    """How many keys of this kind the person holds, owns or was promised; in the project, where one is named."""
+    mine = sa.select(sa.func.count()).select_from(Key).where(Key.person_id == person_id, Key.kind == kind)
+    mine = mine.where(Key.state.in_(OPEN_STATES))
+    return session.scalar(mine if project_id is None else mine.where(Key.project_id == project_id)) or 0

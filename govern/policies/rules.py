@@ -129,10 +129,10 @@ def _approvers(limits: Sequence[Limits], because: dict[str, str]) -> tuple[str, 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What somebody asks for. `held`: keys of their own that they have already, `held_here`: of these in the project.
+    """What somebody asks for. `held`: keys of that kind that they have already, `held_here`: of these in the project.
 
-    `counts` is False for a shared key, which is an application's; `is_self_service` where the asker gets the key themself, or
-    could not have decided it alone.
+    `counts` is False for a shared key that an administrator gives out: it is an application's. `is_self_service`: the asker gets
+    the key themself, or could not have decided it alone.
     """
 
     days: int

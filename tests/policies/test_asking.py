@@ -132,6 +132,16 @@ def test_an_administrator_gives_but_does_not_serve_themself(standing: World) -> 
         ask(standing, EVE, by=ADA, name="long", days=8)
 
 
+def test_shared_keys_are_no_way_around(standing: World) -> None:
+    let(standing, most_keys=1)
+    assert isinstance(ask(standing, kind=KeyKind.SHARED), Key)
+    assert isinstance(ask(standing), Key), "kinds are counted apart"
+    for kind in KeyKind:
+        with pytest.raises(PolicyViolation, match="the most per person is 1"):
+            ask(standing, name="more", kind=kind)
+    assert isinstance(ask(standing, by=ADA, name="an application's", kind=KeyKind.SHARED), Key)
+
+
 def test_the_policy_names_who_approves(standing: World) -> None:
     project = standing.project(PROJECT).id
     let(standing, self_service=False, approvers=("manager",))
