@@ -73,14 +73,16 @@ def carry_out(uow: UnitOfWork, import_id: str, *, digest: str | None = None) -> 
     if row.state is ImportState.DONE:
         return row
     # In the order of their ids, as everywhere: two imports wait for each other, and neither for a removal.
-    uow.session.scalars(sa.select(Person).order_by(Person.id).with_for_update().execution_options(populate_existing=True)).all()
+    everybody = sa.select(Person).order_by(Person.id).with_for_update().execution_options(populate_existing=True)
+    people = {person.email: person for person in uow.session.scalars(everybody)}
     found = plan_of(uow.session, row)
     if digest is not None and digest != found.digest():
         raise Conflict(CHANGED)
-    people = {change.after.email: service.ensure(uow, change.after.email, change.after.name) for change in found.changes}
-    for change in found.changes:
-        _change(uow, people[change.after.email], change, people)
-    _note_named(uow, [*people, *found.unchanged])
+    people |= service.ensure_all(
+        uow, {change.after.email: change.after.name for change in found.changes if change.after.email not in people}
+    )
+    _change_all(uow, found.changes, people)
+    _note_named(uow, [*(change.after.email for change in found.changes), *found.unchanged])
     if row.complete:
         _note_missing(uow, found.missing)
     row.state, row.done_at, row.text, row.counts = ImportState.DONE, uow.now, None, found.counts
@@ -146,24 +148,27 @@ def known_people(session: Session) -> dict[str, Known]:
     }  # fmt: skip
 
 
-def _change(uow: UnitOfWork, person: Person, change: Change, people: Mapping[str, Person]) -> None:
-    after = change.after
-    audit.record(uow, "person.changed", person, changes=[list(fact) for fact in change.facts], line=change.line)
-    person.name, person.ends_on, person.ends_by_hand = after.name[:200], after.ends_on, after.ends_by_hand
-    held = {
-        row.from_on: row for row in uow.session.scalars(sa.select(Assignment).where(Assignment.person_id == person.id))
-    }  # fmt: skip
-    wanted = {span.from_on: span for span in after.spans}
-    for day, row in held.items():
-        if day not in wanted:
-            uow.session.delete(row)
-    uow.session.flush()
-    for day, span in wanted.items():
-        row = held.get(day) or Assignment(id=uow.new_id("asg"), person_id=person.id, from_on=day)
-        manager = span.place.manager
-        row.team, row.cost_centre, row.until_on = span.place.team, span.place.cost_centre, span.until_on
-        row.manager_id = (people.get(manager) or service.ensure(uow, manager, None)).id if manager else None
-        uow.session.add(row)
+def _change_all(uow: UnitOfWork, changes: Sequence[Change], people: Mapping[str, Person]) -> None:
+    """Make the people of these changes what the plan says, all with a few statements: nobody else writes meanwhile."""
+    held: dict[str, dict[date, Assignment]] = {}
+    for row in uow.session.scalars(sa.select(Assignment)):
+        held.setdefault(row.person_id, {})[row.from_on] = row
+    wanted = [(people[change.after.email], change, {span.from_on: span for span in change.after.spans}) for change in changes]
+    for person, change, spans in wanted:
+        for day in set(held.get(person.id, ())) - set(spans):
+            uow.session.delete(held[person.id].pop(day))
+        after = change.after
+        audit.record(uow, "person.changed", person, changes=[list(fact) for fact in change.facts], line=change.line)
+        person.name, person.ends_on, person.ends_by_hand = after.name[:200], after.ends_on, after.ends_by_hand
+    uow.session.flush()  # what is deleted gives its days free
+    for person, _, spans in wanted:
+        for day, span in spans.items():
+            row = held.get(person.id, {}).get(day) or Assignment(id=uow.new_id("asg"), person_id=person.id, from_on=day)
+            row.team, row.cost_centre, row.until_on = span.place.team, span.place.cost_centre, span.until_on
+            # The manager of a row that could not be used is somebody all the same.
+            manager = span.place.manager and (people.get(span.place.manager) or service.ensure(uow, span.place.manager, None))
+            row.manager_id = manager.id if manager else None
+            uow.session.add(row)
 
 
 def _note_named(uow: UnitOfWork, emails: Sequence[str]) -> None:

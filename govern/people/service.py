@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -44,6 +45,24 @@ def ensure(uow: UnitOfWork, email: str, name: str | None) -> Person:
             return queries.get_by_email(uow.session, email)
         audit.record(uow, "person.added", person, email=email)
     return person
+
+
+def ensure_all(uow: UnitOfWork, names: Mapping[str, str]) -> dict[str, Person]:
+    """Like `ensure` for many new addresses (address → name) at once."""
+    new = {
+        email: Person(
+            id=uow.new_id("per"), email=email, name=name[:200], state=PersonState.ACTIVE, generation=1, created_at=uow.now
+        )
+        for email, name in names.items()
+    }  # fmt: skip
+    try:
+        with uow.session.begin_nested():
+            uow.session.add_all(new.values())
+    except sa.exc.IntegrityError:  # one of them came at the same moment from elsewhere: one by one
+        return {email: ensure(uow, email, name) for email, name in names.items()}
+    for person in new.values():
+        audit.record(uow, "person.added", person, email=person.email)
+    return new
 
 
 def link_identity(uow: UnitOfWork, person: Person, issuer: str, subject: str) -> Identity:

@@ -13,6 +13,7 @@ from govern.bootstrap import key_defaults
 from govern.core.clock import utcnow
 from govern.core.uow import Actor, ActorKind
 from govern.fakes.openai import WorldSpec
+from govern.people import directory
 from govern.policies import asking
 from govern.policies import service as policies
 from govern.policies.models import PolicyScope
@@ -60,10 +61,17 @@ def furnish(service: Live) -> Furnished:
     invite = world.invite("nora@acme.example", "reader", (world.project().name, "member"))
     removal = world.remove(service.somebody().email or "", "left on Friday")
     service.settled(ended, invite, removal)
+    with world.govern.unit_of_work(ADMIN) as uow:
+        header, team = "email,team,cost_centre,manager,ends_on,shoe size", "Search and ranking " * 8
+        file = f"{header}\n{EVE},{team},4711,{MAX},2099-01-01,38\nx,y,,,,\n"
+        done = directory.carry_out(uow, directory.draft(uow, file).id)
+        draft = directory.draft(uow, file.replace("4711", "4712"), complete=True)
     budget = service.budgets()[0]
     policy, asked = a_policy_and_an_asking(service)
     pages = {
-        "overview": "/", "members": "/members", "nobody": "/members?search=zzz", "member": f"/members/{EVE}",
+        "overview": "/", "people": "/people", "nobody-known": "/people?search=zzz", "person": f"/people/{EVE}",
+        "imports": "/people/imports", "import": f"/people/imports/{done.id}", "import-draft": f"/people/imports/{draft.id}",
+        "members": "/members", "nobody": "/members?search=zzz", "member": f"/members/{EVE}",
         "removal-preview": f"/members/{EVE}/revoke", "removals": "/offboardings", "removal": f"/offboardings/{removal.id}",
         "invites": "/invites", "invite": "/invites/new", "invite-cancel": f"/invites/{invite.id}/cancel", "projects": "/projects",
         "project": f"/projects/{seen.project_id}", "keys": "/keys", "key-new": "/keys/new", "key": f"/keys/{seen.id}",

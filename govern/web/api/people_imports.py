@@ -19,7 +19,7 @@ from govern.web.access import reads, requires
 from govern.web.api import paging
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
-from govern.web.api.shapes import PageQuery, Schema, Text, instant, maybe_instant, maybe_text, page_of, with_more
+from govern.web.api.shapes import Flag, PageQuery, Schema, Text, instant, maybe_instant, maybe_text, page_of, with_more
 
 blueprint = ApiBlueprint("people-imports", "Directory files that were brought in.", under="people/imports")
 
@@ -32,7 +32,7 @@ class ImportIn(Schema):
         validate=ma.validate.Length(1, 900_000),
         metadata={"example": "email,name,team,cost_centre,manager,starts_on,ends_on\neve@acme.example,Eve,Search,100,,,"},
     )
-    complete = ma.fields.Boolean(
+    complete = Flag(
         load_default=False,
         metadata={"description": "The file names everybody: whoever is not in it becomes “not in the directory”."},
     )

@@ -50,6 +50,15 @@ class Who(ma.fields.String):
         super().__init__(validate=ma.validate.Regexp(rf"^{WHO_PATTERN}\Z", error="That is neither an id nor an address."), **more)
 
 
+class Flag(ma.fields.Boolean):
+    """True or false in a body, as JSON has them: 0, "no" and the like are mistakes."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 class Usd(ma.fields.Field[Decimal]):
     """US dollars. Read: a decimal text or a JSON number. Written: a decimal text, exact, never a float."""
 
