@@ -123,11 +123,9 @@ def _billed(session: Session, start: date, end: date) -> tuple[dict[Payer, Decim
     amounts: dict[Payer, Decimal] = defaultdict(Decimal)
     people: Counter[Payer] = Counter()
     persons = Question(start, end, (By.COST_CENTRE, By.TEAM, By.PERSON), View.BILLED, Only(whose=Whose.PERSON))
-    for (centre, team, _), figure, _ in queries.rows(session, persons, counted=False):
-        if figure.amount:
-            payer = Payer(Whose.PERSON, centre, team)
-            amounts[payer] += figure.amount
-            people[payer] += 1
+    for (centre, team), count, amount in queries.per_place(session, persons):
+        payer = Payer(Whose.PERSON, centre, team)
+        amounts[payer], people[payer] = amount, count
     for kind in (Whose.PROJECT, Whose.NOBODY):
         own = Question(start, end, (By.PROJECT,), View.BILLED, Only(whose=kind))
         for (project,), figure, _ in queries.rows(session, own, counted=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from statistics import median
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from govern.usage import queries
 from govern.usage.names import By, Names
-from govern.usage.questions import EVERYTHING, Figure, Only, Question, View, previous
+from govern.usage.questions import EVERYTHING, Figure, Only, Question, View
 from govern.usage.rules import DAY
 
 _NOTHING: Final = Decimal(0)
@@ -39,17 +39,9 @@ def movers(
 ) -> list[Mover]:
     """The groups whose spend changed most against the range before, up or down."""
     question = Question(start, end, (by,), view, only)
-    before, after = previous(start, end)
-    now, then = (
-        {row.group[0]: row.figure for row in queries.rows(session, asked, counted=False)}
-        for asked in (question, replace(question, start=before, end=after))
-    )
-    changes = {group: now.get(group, Figure()).amount - then.get(group, Figure()).amount for group in now.keys() | then.keys()}
-    most = sorted((group for group in changes if changes[group]), key=lambda group: (-abs(changes[group]), group))[:limit]
-    names = Names(session, by, most)
-    return [
-        Mover(names.id_of(group), names.name_of(group), now.get(group, Figure()), then.get(group, Figure())) for group in most
-    ]
+    most = queries.changes(session, question, limit)
+    names = Names(session, by, {group for group, _, _ in most})
+    return [Mover(names.id_of(group), names.name_of(group), now, before) for group, now, before in most]
 
 
 @dataclass(frozen=True)

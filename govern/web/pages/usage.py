@@ -65,7 +65,7 @@ def index() -> str:
         chart=spend.stacked(reads(), question, largest, names) if after is None else None,
         before=before,
         compares=compares,
-        movers=_movers(question) if compares and after is None else [],
+        movers=_movers(question) if compares and forms.query_text("movers") == "yes" else [],
         freshness=queries.freshness(reads()),
         coverage=reports.coverage(reads(), days.start, days.end, utcnow().date()),
         unpriced=queries.unpriced_models(reads(), days.start, days.end) if everybody else {},
