@@ -1,11 +1,12 @@
-"""The directory on the host: look, bring in, bring in again, export, end dates."""
+"""People on the host: the directory looked at, brought in and exported; end dates; a key renewed."""
 
 from __future__ import annotations
 
 import pytest
 
+from govern.keys import queries
 from tests.cli.conftest import Govern
-from tests.given import EVE, MAX
+from tests.given import EVE, MAX, World
 
 FILE = f"E-Mail;Name;Team;Manager\n{EVE};Eve Employee;Search;{MAX}\n{MAX};=cmd|' /C calc'!A1;Ads;\n"
 
@@ -42,3 +43,15 @@ def test_the_directory_from_a_file_and_back(command: Govern, tmp_path) -> None:
     assert [row["email"] for row in command("people list --ending --json").json["items"]] == [EVE]
     assert command(f"people end {EVE} --never --reason renewed").code == 0
     assert command(f"people end {EVE} --reason renewed").code == 2
+
+
+@pytest.mark.one_database
+def test_a_key_is_renewed_from_the_host(command: Govern, world: World) -> None:
+    assert command("sync directory").code == 0
+    key = command(f"keys issue {EVE} '{world.project().name}' --name laptop --days 20 --json").json["id"]
+    renewed = command(f"keys renew {key} --days 40")
+    assert (renewed.code, f"/keys/{key}" in renewed.out) == (0, True)
+    with world.govern.unit_of_work.reading() as session:
+        terms = [version.lifetime_seconds // 86_400 for version in queries.versions_of(session, key)]
+    assert terms == [20, 40]
+    assert "rotated already" in command(f"keys renew {key}").err
