@@ -17,6 +17,8 @@ import sqlalchemy as sa
 from govern.access_ports import AccessSource, AuditSource
 from govern.approvals import effects as approval_effects
 from govern.approvals.service import Act
+from govern.batches import effects as batch_effects
+from govern.batches import service as batches
 from govern.budgets.effects import Announce, Deliver
 from govern.core.crypto import SecretBox
 from govern.core.db import make_engine
@@ -49,7 +51,11 @@ from govern.ports import Directory, KeyIssuer, KeyScopes, Notifier
 from govern.settings import Settings
 from govern.usage_ports import UsageSource
 
-ACTS: Final[Mapping[str, Act]] = {asking.ISSUE: asking.issue_approved, schedule.START_DUE: schedule.start_approved}
+ACTS: Final[Mapping[str, Act]] = {
+    asking.ISSUE: asking.issue_approved,
+    schedule.START_DUE: schedule.start_approved,
+    batches.KIND: batches.approve,
+}
 """What a yes carries out: the kind of the approval → the command, in the transaction of the decision."""
 
 
@@ -145,6 +151,7 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
             timedelta(seconds=settings.removal.second_look_seconds),
             timedelta(minutes=settings.removal.key_patience_minutes),
         ),
+        "batch.run": batch_effects.Run(unit_of_work),
         "observed_key.delete": finding_effects.DeleteKey(unit_of_work, directory, issuer),
         "service_account.delete": finding_effects.DeleteAccount(unit_of_work, directory, issuer),
         "admin_key.delete": finding_effects.DeleteAdminKey(unit_of_work, directory),

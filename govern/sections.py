@@ -185,6 +185,15 @@ class Sync(Section):
     """Roles have a listing for each member and place; so many of them are read with each inventory."""
 
 
+class Bulk(Section):
+    """How many people one admin may remove, or invite, by themselves; the rest waits for a second admin."""
+
+    removals_alone: int = Field(10, ge=0, le=10_000)
+    invites_alone: int = Field(50, ge=0, le=10_000)
+    within_minutes: int = Field(60, ge=1, le=7 * 24 * 60)
+    """Counted are the removals (the invites) of so many minutes, by whomever."""
+
+
 class Approvals(Section):
     expires_in_days: int = Field(7, ge=1, le=90)
     """How long something that was asked for waits to be decided; then it has to be asked for anew."""

@@ -22,6 +22,7 @@ from govern.core.errors import InvalidInput
 from govern.sections import (
     OIDC,
     Approvals,
+    Bulk,
     Database,
     Devices,
     Findings,
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
     sync: Sync = Sync()
     findings: Findings = Findings()
     approvals: Approvals = Approvals()
+    bulk: Bulk = Bulk()
 
     @classmethod
     def settings_customise_sources(

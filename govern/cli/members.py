@@ -8,7 +8,7 @@ import click
 from sqlalchemy.orm import Session
 
 from govern.bootstrap import Govern
-from govern.cli import host, output
+from govern.cli import batches, host, output
 from govern.cli.projects import project_id_of
 from govern.cli.waiting import carried_out
 from govern.core.clock import utcnow
@@ -27,6 +27,10 @@ _UNDER_WAY = (InviteState.REQUESTED, InviteState.CANCELLING)
 @click.group()
 def members() -> None:
     """List, invite and revoke members."""
+
+
+members.add_command(batches.revoke_many)
+members.add_command(batches.invite_many)
 
 
 @members.command("list")

@@ -23,6 +23,7 @@ NAMES: Final = (
     "offboarding.schedule",
     "offboarding.seal",
     "approvals.expire",
+    "batches.follow",
     "housekeeping",
 )
 """What can be asked for by hand. `govern/worker/jobs.py` says what each does and how often."""

@@ -80,6 +80,15 @@ def contain(uow: UnitOfWork, person: Person) -> None:
     uow.session.execute(blocked.values(blocked_at=uow.now))
 
 
+def let_go(uow: UnitOfWork, person: Person) -> None:
+    """They were contained, and are not removed after all: they may sign in again. What ended meanwhile stays ended."""
+    if person.state is not PersonState.LEAVING:
+        return
+    person.state = PersonState.ACTIVE
+    uow.session.execute(sa.update(Identity).where(Identity.person_id == person.id).values(blocked_at=None))
+    audit.record(uow, "person.let_go", person, email=person.email)
+
+
 def record_left(uow: UnitOfWork, person: Person) -> None:
     """The removal is proven."""
     person.state = PersonState.LEFT

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from govern.approvals import service as approvals
+from govern.batches import queries as batch_queries
+from govern.batches import service as batches
 from govern.bootstrap import Govern
 from govern.budgets import service as budgets
 from govern.core.clock import utcnow
@@ -69,6 +71,7 @@ def timetable(settings: Settings) -> tuple[Job, ...]:
         Job("offboarding.schedule", timedelta(minutes=15), start_removals, after="directory.sync"),
         Job("offboarding.seal", timedelta(hours=1), seal_removals, after="usage.sync"),
         Job("approvals.expire", timedelta(minutes=5), expire_approvals),
+        Job("batches.follow", timedelta(minutes=1), follow_batches),
         Job("housekeeping", timedelta(hours=6), housekeeping.run),
     )
 
@@ -203,6 +206,17 @@ def expire_approvals(govern: Govern, _progress: Progress) -> Report:
     """End what waited for an approval for too long."""
     with govern.unit_of_work(Actor(ActorKind.JOB, "approvals.expire", "approvals.expire")) as uow:
         return approvals.expire_due(uow)
+
+
+def follow_batches(govern: Govern, _progress: Progress) -> Report:
+    """Let go whom a batch held and nobody approved; owe again what a batch has open."""
+    with govern.unit_of_work.reading() as session:
+        open_ids = batch_queries.open_ids(session)
+    ended = 0
+    for batch_id in open_ids:
+        with govern.unit_of_work(Actor(ActorKind.JOB, "batches.follow", "batches.follow")) as uow:
+            ended += batches.follow(uow, batch_id)
+    return {"open": len(open_ids), "not_approved": ended}
 
 
 def reconcile_keys(govern: Govern, _progress: Progress) -> Report:

@@ -53,6 +53,7 @@ def test_the_pages_say_what_the_file_says_and_carry_it(proven: Proven) -> None:
     assert proven.pdf() == pdf, "the same evidence gives the same bytes"
 
 
+@pytest.mark.one_database
 def test_one_changed_byte_of_the_pdf_is_noticed(proven: Proven) -> None:
     pdf, public = proven.pdf(), rules.read_public(proven.pem())
     places = {*range(0, len(pdf), 997), *range(len(pdf) - 400, len(pdf)), pdf.index(proven.file()) + 40}
@@ -66,6 +67,7 @@ def test_one_changed_byte_of_the_pdf_is_noticed(proven: Proven) -> None:
             envelope.check(other, public)
 
 
+@pytest.mark.one_database
 def test_pages_of_another_signer_are_noticed(proven: Proven) -> None:
     """Whoever draws other pages around the true file cannot sign them."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

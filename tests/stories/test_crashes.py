@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from govern.audit.models import AuditEvent
+from govern.batches.models import Batch, BatchRow, RowState
 from govern.fakes.openai import FakeOpenAI
 from govern.fakes.server import serve
 from govern.keys import sync
@@ -131,9 +132,24 @@ def remove(world: World) -> None:
         world.remove(email)
 
 
+def lists(world: World) -> None:
+    """Two lists of people: one to remove, one to invite."""
+    from govern.batches import rules, service
+    from govern.batches.models import BatchKind
+    from govern.batches.plan import limits
+    from tests.given import ADMIN
+
+    for email in (EVE, MAX):
+        world.openai.make_personal_key(email, PROJECT)
+    for kind, people in ((BatchKind.REMOVE, (EVE, MAX)), (BatchKind.INVITE, GUESTS)):
+        with world.govern.unit_of_work(ADMIN) as uow:
+            lines = rules.read(kind, "\n".join(people))
+            service.begin(uow, kind, lines, reason="all at once", limits=limits(world.govern.settings, kind))
+
+
 FLOWS: Final[dict[str, Callable[[World], None]]] = {
     "key.issue": issue, "key.revoke": revoke, "key.freeze": freeze, "key.thaw": thaw, "invite.send": send,
-    "invite.cancel": cancel, "offboarding": remove,
+    "invite.cancel": cancel, "offboarding": remove, "batch.row": lists,
 }  # fmt: skip
 
 # A point that is passed only after something else went wrong: how that comes about.
@@ -228,7 +244,7 @@ def test_killed_again_while_mending(drill: Drill, first: str, second: str) -> No
 
 TROUBLE: Final = ("500_after", "drop_after")  # a throttle would only make the drill wait
 # Trouble at any call of a removal is tested with the removal.
-SHORT: Final = [point for point in DRILLED if flow_of(point) != "offboarding" and point not in FROZEN_FIRST]
+SHORT: Final = [point for point in DRILLED if flow_of(point) not in ("offboarding", "batch.row") and point not in FROZEN_FIRST]
 
 
 @pytest.mark.one_database
@@ -266,10 +282,13 @@ def check(drill: Drill, *, after_comparison: bool = False) -> None:
         invites = list(session.scalars(sa.select(Invite)))
         removals = list(session.scalars(sa.select(Offboarding)))
         freezes = list(session.scalars(sa.select(Freeze)))
+        batches = list(session.scalars(sa.select(Batch)))
+        rows = list(session.scalars(sa.select(BatchRow)))
     check_keys(drill, keys, versions, done)
     check_invites(world.openai, invites, done)
     check_removals(world.openai, removals, done)
     check_freezes(drill, freezes)
+    check_batches(batches, rows, done)
 
 
 def check_keys(drill: Drill, keys: list[Key], versions: dict[str, KeyVersion], done: Counter[tuple[str, str]]) -> None:
@@ -292,6 +311,13 @@ def check_keys(drill: Drill, keys: list[Key], versions: dict[str, KeyVersion], d
     ours = [account.id for account in oracle.service_accounts() if account.name.startswith("govern:")]
     assert sorted(ours) == sorted(live)
     assert {account.id for account in oracle.service_accounts()} == drill.foreign | live
+
+
+def check_batches(batches: list[Batch], rows: list[BatchRow], done: Counter[tuple[str, str]]) -> None:
+    """Each row began what it asks for, once; that nothing was done twice, the invites and removals say."""
+    assert {row.state for row in rows} <= {RowState.STARTED}
+    assert len({row.subject_id for row in rows}) == len(rows)
+    assert all(done["batch.finished", batch.id] == 1 for batch in batches)
 
 
 def check_freezes(drill: Drill, freezes: list[Freeze]) -> None:

@@ -10,6 +10,7 @@ from govern.web.api import (
     alerts,
     approvals,
     audit_events,
+    batches,
     budgets,
     costs,
     devices,
@@ -62,6 +63,7 @@ _SLICES: Final = (
     findings,
     approvals,
     policies,
+    batches,
 )
 
 ABOUT: Final = """Everything that the dashboard does, for programs.

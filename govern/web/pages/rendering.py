@@ -141,6 +141,7 @@ _MENU: tuple[tuple[str, tuple[tuple[str, str, str, str, Reach], ...]], ...] = (
             ("Members", "users", "members_page.index", "members:read", Reach.REPORTS),
             ("Invites", "mail", "invites_page.index", "members:read", Reach.ANYONE),
             ("Removals", "shield-check", "offboardings_page.index", "members:read", Reach.ANYONE),
+            ("Batches", "users", "batches_page.index", "members:read", Reach.ANYONE),
             ("Evidence", "circle-check", "evidence_page.index", "members:read", Reach.ANYONE),
         ),
     ),

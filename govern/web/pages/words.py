@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from govern.approvals.models import ApprovalState
+from govern.batches.models import RowState
 from govern.findings.models import FindingState, Severity
 from govern.jobs.models import RunState
 from govern.keys.models import FreezeState, KeyState, LeakState
@@ -130,6 +131,16 @@ _APPROVALS: Final[Mapping[StrEnum, Word]] = {
     ApprovalState.EXPIRED: Word("expired", "quiet", "Nobody decided in time. It can be asked for anew."),
     ApprovalState.FROZEN: Word("frozen", "warning", "Whoever asked, or whom it is for, is being removed."),
 }
+_BATCH_ROWS: Final[Mapping[StrEnum, Word]] = {
+    RowState.WAITING: Word("to be begun", "info", "The worker takes one after the other."),
+    RowState.HELD: Word("waits for approval", "warning", "Somebody else has to say yes. Until then nothing is done at OpenAI."),
+    RowState.STARTED: Word("begun", "success", "Begun by this list."),
+    RowState.ALREADY: Word("already so", "quiet", "It was so before, and nothing was done twice."),
+    RowState.REFUSED: Word("refused", "danger", "Nothing was done; the sentence says why."),
+    RowState.UNKNOWN: Word("unknown", "warning", "Nobody is known by this."),
+    RowState.INVALID: Word("not usable", "danger", "The line cannot be used; the sentence says why."),
+    RowState.REPEATED: Word("twice in the list", "quiet", "An earlier line has them already."),
+}
 _ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
     KeyState: _KEYS,
     FreezeState: _FREEZES,
@@ -145,6 +156,7 @@ _ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
     RunState: _RUNS,
     DeliveryState: _DELIVERIES,
     ApprovalState: _APPROVALS,
+    RowState: _BATCH_ROWS,
 }
 
 JOBS: Final[Mapping[str, str]] = {
@@ -164,6 +176,7 @@ JOBS: Final[Mapping[str, str]] = {
     "reveals.shred": "Destroys sealed values whose time to be shown again is over.",
     "keys.reconcile": "Compares the keys that we issued with what OpenAI lists.",
     "approvals.expire": "Ends what waited for an approval for too long.",
+    "batches.follow": "Lets go whom a list of people held and nobody approved.",
     "housekeeping": "Tidies old runs and sessions away.",
 }
 """What each job does, for people."""
@@ -193,6 +206,10 @@ DEEDS: Final[Mapping[str, str]] = {
     "member.proof_failed": "a removal's proof failed and it goes on",
     "directory.imported": "brought a directory in",
     "person.end_set": "set an end date",
+    "batch.begun": "sent a list of people",
+    "batch.approved": "approved a list of people",
+    "member.held": "held, until somebody approves the removal:",
+    "person.let_go": "let go, because nobody approved the removal:",
     "person.returned": "saw somebody return",
     "budget.created": "made a budget",
     "budget.changed": "changed a budget",

@@ -11,6 +11,10 @@ from html.parser import HTMLParser
 from werkzeug.test import TestResponse
 
 from govern.approvals import service as approvals
+from govern.batches import rules as batch_rules
+from govern.batches import service as batches
+from govern.batches.models import BatchKind
+from govern.batches.plan import limits as batch_limits
 from govern.budgets import service as budgets
 from govern.core.uow import Actor, ActorKind
 from govern.findings import queries as findings
@@ -45,6 +49,11 @@ TABLE = {
     "/invites/{invite}/cancel": (SEEN, REFUSED, REFUSED, REFUSED),
     "/offboardings": (SEEN, REFUSED, SEEN, REFUSED),
     "/offboardings/{removal}": (SEEN, REFUSED, SEEN, REFUSED),
+    "/batches": (SEEN, REFUSED, SEEN, REFUSED),
+    "/batches/removals/new": (SEEN, REFUSED, REFUSED, REFUSED),
+    "/batches/invites/new": (SEEN, REFUSED, REFUSED, REFUSED),
+    "/batches/{batch}": (SEEN, REFUSED, SEEN, REFUSED),
+    "/batches/{removal}/outcome.csv": (HIDDEN, REFUSED, HIDDEN, REFUSED),
     "/evidence": (SEEN, REFUSED, SEEN, REFUSED),
     "/evidence/{removal}": (HIDDEN, REFUSED, HIDDEN, REFUSED),
     "/evidence/{removal}/file.json": (HIDDEN, REFUSED, HIDDEN, REFUSED),
@@ -136,6 +145,12 @@ def add_things(door: Door) -> Things:
         token = identity.find_tokens(session, person_ids=[eve.id])[0]
         observed = key_queries.observed_keys(session)[0]
     run_job(world.govern, "findings.evaluate")
+    with world.govern.unit_of_work(CLI) as uow:
+        lines, limits = (
+            batch_rules.read(BatchKind.INVITE, "one@acme.example"),
+            batch_limits(world.govern.settings, BatchKind.INVITE),
+        )
+        batch = batches.begin(uow, BatchKind.INVITE, lines, reason="", limits=limits)
     with world.govern.unit_of_work.reading() as session:
         finding = findings.find(session, type_="unmanaged_key")[0]
     return Things(
@@ -144,7 +159,7 @@ def add_things(door: Door) -> Things:
             "policy": policy.id,
             "eve": EVE, "other": OLA, "invite": invite.id, "removal": removal.id, "project": key.project_id, "key": key.id,
             "budget": budget.id, "whole": whole.id, "token": token.id,
-            "observed": observed.id,
+            "observed": observed.id, "batch": batch.id,
         }
     )  # fmt: skip
 
