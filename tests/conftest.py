@@ -26,6 +26,8 @@ from tests.peers.reuse import ReusedDatabase
 # The wiring and the fake organization are imported by the fixtures that need them: a test of one part then does not wait for
 # all of them to be imported, and still runs while another part is being changed.
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from govern.bootstrap import Govern
     from govern.fakes.openai import FakeOpenAI
     from tests.given import World
@@ -66,6 +68,15 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     engine.dispose()
     return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One for all tests of a process: Playwright refuses a second one beside it."""
+    from tests.peers.browser import browser as start_browser
+
+    with start_browser() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

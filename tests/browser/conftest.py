@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from govern.bootstrap import key_defaults
 from govern.core.clock import utcnow
@@ -20,13 +20,6 @@ from govern.policies.models import PolicyScope
 from govern.policies.rules import Limits
 from tests.browser.live import Live, live, with_money
 from tests.given import ADMIN, EVE, MAX
-from tests.peers.browser import browser as start_browser
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with start_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

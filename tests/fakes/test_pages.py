@@ -13,7 +13,6 @@ from playwright.sync_api import Browser, expect
 from govern.fakes.mail import DemoMailbox
 from govern.fakes.oidc import Client, DemoProvider, Person
 from govern.fakes.server import serve
-from tests.peers.browser import browser as start_browser
 from tests.peers.browser import page_with_checks
 from tests.peers.relying_party import RelyingParty
 
@@ -21,12 +20,6 @@ pytestmark = pytest.mark.browser
 
 ADA = Person("ada@corp.example", "Ada Admin", ["govern-admins"])
 EVE = Person("eve@corp.example", "Eve Example")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with start_browser() as browser:
-        yield browser
 
 
 @pytest.fixture
