@@ -44,6 +44,7 @@ from govern.openai.directory import OpenAIDirectory
 from govern.openai.groups import OpenAIAccess
 from govern.openai.keys import OpenAIKeys
 from govern.openai.leaked import OpenAIProbe
+from govern.openai.pacing import Pace
 from govern.openai.scopes import OpenAIScopes
 from govern.openai.usage import OpenAIUsage
 from govern.policies import asking
@@ -107,12 +108,15 @@ def build(
     outside: bool = False,
     transport: httpx.BaseTransport | None = None,
     ids: NewId = new_id,
+    pace: Pace | None = None,
 ) -> Govern:
-    """Wire the service. `outside=True` is for the worker; `transport` lets tests put a fake organization in OpenAI's place."""
+    """Wire the service. `outside=True` is for the worker; `transport` lets tests put a fake organization in OpenAI's place,
+    and `pace` lets them wait for it on a clock of their own."""
     engine = make_engine(settings.database.url)
     box = SecretBox(settings.sealing.ring())
     unit_of_work = UnitsOfWork(engine, box, ids=ids)
-    return Govern(settings, engine, box, unit_of_work, _outside(settings, unit_of_work, transport) if outside else None)
+    there = _outside(settings, unit_of_work, transport, pace or Pace()) if outside else None
+    return Govern(settings, engine, box, unit_of_work, there)
 
 
 def key_defaults(settings: Settings) -> asking.Defaults:
@@ -121,7 +125,7 @@ def key_defaults(settings: Settings) -> asking.Defaults:
     return asking.Defaults(keys.expires_in_days, keys.most_per_person, settings.openai.generation, waits)
 
 
-def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.BaseTransport | None) -> Outside:
+def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.BaseTransport | None, pace: Pace) -> Outside:
     if settings.openai.admin_key is None:
         raise InvalidInput(
             "The worker needs the organization's admin key: set GOVERN_OPENAI_ADMIN_KEY_FILE (see docs/connect.md)."
@@ -129,7 +133,7 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
     client = make_client(
         base_url=settings.openai.base_url, admin_key=settings.openai.admin_key, transport=transport, unit_of_work=unit_of_work,
         requests_per_minute=settings.openai.requests_per_minute, burst=settings.openai.burst,
-        generation=settings.openai.generation,
+        generation=settings.openai.generation, clock=pace.clock, sleep=pace.sleep,
     )  # fmt: skip
     directory, issuer, usage = OpenAIDirectory(client), OpenAIKeys(client), OpenAIUsage(client)
     scopes, access = OpenAIScopes(client), OpenAIAccess(client)

@@ -22,6 +22,7 @@ from govern.core.uow import Actor, ActorKind, UnitsOfWork
 from govern.settings import Keys, OpenAI, Removal, Sealing, Settings, Web
 from tests.peers import postgres
 from tests.peers.reuse import ReusedDatabase
+from tests.ticker import Ticker
 
 # The wiring and the fake organization are imported by the fixtures that need them: a test of one part then does not wait for
 # all of them to be imported, and still runs while another part is being changed.
@@ -159,8 +160,11 @@ def settings(database_url: str, openai: FakeOpenAI) -> Settings:
 def govern(settings: Settings, openai: FakeOpenAI) -> Iterator[Govern]:
     """The whole service on a real database, with the fake organization in OpenAI's place."""
     from govern.bootstrap import build
+    from govern.openai.pacing import Pace
 
-    govern = build(settings, outside=True, transport=httpx.WSGITransport(app=openai.app))
+    ticker = Ticker()  # where OpenAI asks for patience, the tests need not have it
+    pace = Pace(clock=ticker, sleep=ticker.sleep)
+    govern = build(settings, outside=True, transport=httpx.WSGITransport(app=openai.app), pace=pace)
     with govern.unit_of_work(Actor(ActorKind.CLI, "setup", "setup")) as uow:
         sealing.note_ring(uow)
     yield govern

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -25,6 +26,14 @@ _NAP: Final = 5.0
 """A background caller looks again at least this often: an interactive one may have come and gone."""
 
 log = structlog.get_logger("govern.openai")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The clock by which calls are spaced, and how to wait on it; without `sleep` a wait ends when the process stops."""
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] | None = None
 
 
 class Pacing:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -13,27 +12,7 @@ import pytest
 from govern.core.crypto import Secret
 from govern.fakes.openai import FakeOpenAI, WorldSpec
 from govern.openai.client import OpenAIClient, make_client
-
-BEGIN = datetime(2025, 3, 11, 12, tzinfo=UTC)
-"""A Tuesday that is long past on every machine: whole weeks of it can be asked for without freezing the clock."""
-
-
-@dataclass
-class Ticker:
-    """A clock that moves only when somebody sleeps on it."""
-
-    seconds: float = 0.0
-    naps: list[float] = field(default_factory=list)
-
-    def __call__(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.naps.append(seconds)
-        self.seconds += seconds
-
-    def wall(self) -> datetime:
-        return BEGIN + timedelta(seconds=self.seconds)
+from tests.ticker import Ticker
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from govern.core.uow import UnitsOfWork
 from govern.openai.models import PacingBucket
 from govern.openai.pacing import Pacing
 from govern.openai.rates import LearnedRates
-from tests.openai.conftest import BEGIN, Ticker
+from tests.ticker import BEGIN, Ticker
 
 FAMILY = "GET /organization/projects/{}/api_keys"
 

@@ -15,7 +15,8 @@ from govern.openai.failures import Oversized
 from govern.openai.groupings import _OFFERED, BY_SOURCE, NEWER_ENDPOINTS
 from govern.openai.usage import OpenAIUsage
 from govern.usage_ports import USAGE_ENDPOINTS, CostRow, UsageRow
-from tests.openai.conftest import BEGIN, Peer, PeerMaker
+from tests.openai.conftest import Peer, PeerMaker
+from tests.ticker import BEGIN
 
 DAY = timedelta(days=1)
 TODAY = BEGIN.date()
