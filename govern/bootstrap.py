@@ -109,10 +109,11 @@ def build(
     transport: httpx.BaseTransport | None = None,
     ids: NewId = new_id,
     pace: Pace | None = None,
+    engine: sa.Engine | None = None,
 ) -> Govern:
-    """Wire the service. `outside=True` is for the worker; `transport` lets tests put a fake organization in OpenAI's place,
-    and `pace` lets them wait for it on a clock of their own."""
-    engine = make_engine(settings.database.url)
+    """Wire the service. `outside=True` is for the worker. For tests: `transport` puts a fake organization in OpenAI's place,
+    `pace` lets them wait for it on a clock of their own, and an `engine` for the same database keeps what it compiled."""
+    engine = engine or make_engine(settings.database.url)
     box = SecretBox(settings.sealing.ring())
     unit_of_work = UnitsOfWork(engine, box, ids=ids)
     there = _outside(settings, unit_of_work, transport, pace or Pace()) if outside else None

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 
@@ -103,11 +105,26 @@ def postgres_database(postgres_server: postgres.Server, postgres_template: str) 
     database.drop()
 
 
+@pytest.fixture(scope="session")
+def sqlite_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where each test finds its SQLite file: at the same place, so that the engine can stay the same."""
+    return tmp_path_factory.mktemp("database") / "govern.db"
+
+
+@pytest.fixture(scope="session")
+def engine_of() -> Callable[[str], sa.Engine]:
+    """The engine of an address, the same one for all tests: it keeps the statements that it compiled, and compiling them anew
+    was a quarter of the work of a test."""
+    return lru_cache(maxsize=None)(make_engine)
+
+
 @pytest.fixture
-def database_url(database: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+def database_url(database: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh, migrated database of the kind that this run asks for."""
     if database == "sqlite":
-        path = tmp_path / "govern.db"
+        path: Path = request.getfixturevalue("sqlite_path")
+        for left in path.parent.glob(f"{path.name}*"):
+            left.unlink()
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
@@ -121,9 +138,9 @@ def box() -> SecretBox:
 
 
 @pytest.fixture
-def unit_of_work(database_url: str, box: SecretBox) -> Iterator[UnitsOfWork]:
+def unit_of_work(database_url: str, box: SecretBox, engine_of: Callable[[str], sa.Engine]) -> Iterator[UnitsOfWork]:
     """Units of work on a real database, without the rest of the service."""
-    engine = make_engine(database_url)
+    engine = engine_of(database_url)
     yield UnitsOfWork(engine, box)
     engine.dispose()
 
@@ -157,14 +174,15 @@ def settings(database_url: str, openai: FakeOpenAI) -> Settings:
 
 
 @pytest.fixture
-def govern(settings: Settings, openai: FakeOpenAI) -> Iterator[Govern]:
+def govern(settings: Settings, openai: FakeOpenAI, engine_of: Callable[[str], sa.Engine]) -> Iterator[Govern]:
     """The whole service on a real database, with the fake organization in OpenAI's place."""
     from govern.bootstrap import build
     from govern.openai.pacing import Pace
 
     ticker = Ticker()  # where OpenAI asks for patience, the tests need not have it
     pace = Pace(clock=ticker, sleep=ticker.sleep)
-    govern = build(settings, outside=True, transport=httpx.WSGITransport(app=openai.app), pace=pace)
+    engine = engine_of(settings.database.url)
+    govern = build(settings, outside=True, transport=httpx.WSGITransport(app=openai.app), pace=pace, engine=engine)
     with govern.unit_of_work(Actor(ActorKind.CLI, "setup", "setup")) as uow:
         sealing.note_ring(uow)
     yield govern
