@@ -56,6 +56,7 @@ def forms_of(value: str) -> list[bytes]:
 
 @linux_only
 @pytest.mark.drill
+@pytest.mark.one_database
 @pytest.mark.parametrize("how", ["environment", "file", "configuration"])
 def test_the_web_process_holds_no_admin_key(
     database_url: str, govern: Govern, canary: str, openai_url: str, tmp_path: Path, *, how: str
@@ -96,6 +97,7 @@ def test_the_web_process_holds_no_admin_key(
         assert web.stop() == 0
 
 
+@pytest.mark.one_database
 def test_a_key_in_the_configuration_file_keeps_the_web_process_from_starting(
     database_url: str, govern: Govern, canary: str, tmp_path: Path
 ) -> None:
@@ -108,6 +110,7 @@ def test_a_key_in_the_configuration_file_keeps_the_web_process_from_starting(
         assert canary not in web.words()
 
 
+@pytest.mark.one_database
 def test_a_port_in_use_is_a_sentence(database_url: str, govern: Govern, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

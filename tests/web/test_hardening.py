@@ -21,6 +21,8 @@ from tests.web.conftest import Door
 
 CLI = Actor(ActorKind.CLI, "test", "test")
 
+pytestmark = pytest.mark.one_database
+
 
 def form_of(browser: FlaskClient, path: str = "/me") -> dict[str, str]:
     found = re.search(r'name="csrf_token" value="([^"]+)"', browser.get(path).text)

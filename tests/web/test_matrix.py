@@ -133,6 +133,7 @@ NOBODIES: dict[str, Callable[[Door], Caller]] = {
 }
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("who", NOBODIES)
 def test_a_nobody_comes_through_nowhere(door: Door, who: str) -> None:
     caller = NOBODIES[who](door)

@@ -149,6 +149,7 @@ def test_the_request_carries_pkce_state_and_nonce_and_the_browser_knows_none_of_
         assert sent[name] not in cookies
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "wanted", ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "/\r\nX: y"]
 )
@@ -170,6 +171,7 @@ def test_nobody_is_sent_elsewhere_after_signing_in(here: Stage, wanted: str) -> 
 REFUSED = [fault for fault in Fault if fault not in (Fault.MISSING_GROUPS, Fault.TOKEN_ERROR, Fault.WRONG_DISCOVERY_ISSUER)]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("fault", REFUSED)
 def test_a_provider_that_misbehaves_signs_nobody_in(here: Stage, provider: DemoProvider, fault: Fault) -> None:
     provider.misbehave(fault)

@@ -97,6 +97,7 @@ def test_sigterm_lets_the_work_in_hand_finish(
     assert len([account for account in openai.oracle().service_accounts() if "govern:" in str(account)]) == 1
 
 
+@pytest.mark.one_database
 def test_without_the_admin_key_a_worker_says_what_to_set_and_ends(database_url: str, govern: Govern, tmp_path: Path) -> None:
     with running(["worker"], environment(database_url, "http://127.0.0.1:1", None), tmp_path / "worker.log") as worker:
         assert worker.popen.wait(60) == 2, worker.words()
@@ -104,6 +105,7 @@ def test_without_the_admin_key_a_worker_says_what_to_set_and_ends(database_url: 
         assert "Traceback" not in worker.words()
 
 
+@pytest.mark.one_database
 def test_a_worker_does_not_start_on_another_ring(env: dict[str, str], govern: Govern, tmp_path: Path) -> None:
     other = env | {"GOVERN_SEALING_KEYS": "test:" + "B" * 43 + "="}
     process = Process(["worker"], other, tmp_path / "worker.log")
