@@ -39,9 +39,11 @@ def open_with(session: Session, kind: BatchKind, digest: str) -> Batch | None:
     return session.scalars(query).one_or_none()
 
 
-def find(session: Session, *, before: str | None = None, limit: int = 50) -> Sequence[Batch]:
+def find(session: Session, *, before: str | None = None, limit: int = 50, kind: BatchKind | None = None) -> Sequence[Batch]:
     """Batches, newest first, older than the id `before`."""
     query = sa.select(Batch).order_by(Batch.id.desc()).limit(limit)
+    if kind is not None:
+        query = query.where(Batch.kind == kind)
     return session.scalars(query.where(Batch.id < before) if before else query).all()
 
 

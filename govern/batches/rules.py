@@ -56,11 +56,12 @@ def read(kind: BatchKind, text: str) -> list[Line]:
 
 
 def _plain(text: str) -> list[tuple[int, Mapping[str, str], bool]]:
-    """A list without headings: every word is a person, if the first one is an address."""
+    """A list without headings, of addresses as they are typed or as mail has them (`Eve <eve@…>`); the first has to be one."""
     found: list[tuple[int, Mapping[str, str], bool]] = [
         (number, {"who": word.strip("<>\"'")}, False)
         for number, line in enumerate(text.splitlines(), 1)
-        for word in re.split(r"[\s,;|]+", line)
+        for part in re.split(r"[,;|\t]+", line)
+        for word in ([each for each in part.split() if "@" in each] or [part.strip()])
         if word.strip("<>\"'")
     ]
     if found and "@" not in found[0][1]["who"]:

@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from govern.evidence import rules
 from govern.evidence.paper import AMBER, GREEN, MUTED, Paper
 from govern.evidence.rules import KINDS
 
 _DRAWN: Final = {
     "format", "id", "kind", "subject", "signed_at", "email", "person", "member", "reason", "started_by", "started_by_name",
     "started_at", "proven_at", "steps", "keys", "shared_keys_rotated", "witnesses", "changes_at_openai", "not_promised",
-    "evidence", "keys_watched", "watched_until", "used", "openai_audit_log",
+    "evidence", "keys_watched", "watched_until", "used", "openai_audit_log", "holdings",
 }  # fmt: skip
 """The fields that have a place on the pages."""
 
@@ -39,6 +40,7 @@ def pages(files: Sequence[bytes], key_id: str) -> bytes:
     _head(paper, first, seal, who)
     _witnesses(paper, first, seal)
     _done(paper, first)
+    _listings(paper, (first.get("witnesses") or {}).get("listings", []))
     for document in documents:
         _changes(paper, document)
         _rest(paper, document)
@@ -91,27 +93,14 @@ def _head(paper: Paper, first: Mapping[str, Any], seal: Mapping[str, Any] | None
 
 
 def _witnesses(paper: Paper, first: Mapping[str, Any], seal: Mapping[str, Any] | None) -> None:
-    told = first.get("witnesses", {})
-    if not told and seal is None:
-        return
-    paper.heading("Verified by three witnesses")
-    looks = told.get("complete_listings", [])
-    rows = [("1  Complete listings", " and ".join(when(look) for look in looks), "showed nothing of them")] if looks else []
-    if seal is None:
-        rows.append(("2  OpenAI's audit log", "pending", told.get("openai_audit_log", "")))
-        rows.append(("3  Usage", "pending", told.get("usage", "")))
-    else:
-        log, watched = seal.get("openai_audit_log", {}), seal.get("keys_watched", [])
-        events = log.get("events", [])
-        seen = (
-            f"{len(events)} matching deletion{'' if len(events) == 1 else 's'}, listed below" if events else log.get("state", "")
-        )
-        used = len(seal.get("used", []))
-        rows.append(("2  OpenAI's audit log", f"read until {when(seal['signed_at'])}", seen))
-        rows.append(
-            ("3  Usage", f"watched until {when(seal['watched_until'])}", f"{used} of {len(watched)} keys used after the end")
-        )
-    paper.grid(("Witness", "When", "What it says"), rows, (24, 40, 44), size=8)
+    heard = rules.heard(first, seal)
+    if heard:
+        paper.heading("Verified by three witnesses")
+        rows = [
+            (f"{number}  {each.name}", ", ".join(map(when, each.at)) or each.state, each.said)
+            for number, each in enumerate(heard, 1)
+        ]
+        paper.grid(("Witness", "When", "What it says"), rows, (26, 38, 56), size=8)
 
 
 def _done(paper: Paper, first: Mapping[str, Any]) -> None:
@@ -119,6 +108,17 @@ def _done(paper: Paper, first: Mapping[str, Any]) -> None:
         paper.heading("What was found and done")
         rows = [(step["title"], step["found"], step["ended"], when(step["at"]) if step["at"] else "–") for step in first["steps"]]
         paper.grid(("Step, in this order", "Found", "Ended", "Through"), rows, (60, 12, 12, 32), size=8)
+    if first.get("holdings"):
+        paper.heading(f"What they held at OpenAI: {len(first['holdings'])}")
+        held = [
+            (
+                each["kind"].replace("_", " "), " ".join(filter(None, (each["name"], each["id"], each["api_key"]))),
+                each["in"] or "–", when(each["ended_at"], "") if each["ended_at"] else each["refused"] or "–",
+                when(each["proven_at"], "") if each["proven_at"] else "not proven",
+            )
+            for each in first["holdings"]
+        ]  # fmt: skip
+        paper.grid(("What", "Which", "In", "Ended (UTC)", "Proven (UTC)"), held, (20, 50, 38, 28, 28), size=6.5, ids=True)
     for name, title in (
         ("keys", "Keys issued for them"),
         ("shared_keys_rotated", "Shared keys they had seen, given a new version"),
@@ -146,10 +146,21 @@ def _changes(paper: Paper, document: Mapping[str, Any]) -> None:
         paper.grid(
             ("When (UTC)", "Call", "Answer", "Request id"), rows, (28, 74, 12, 42), size=6.5, ids=True
         ) if rows else paper.line_of("None was needed.")
-    _events(paper, document.get("openai_audit_log", {}).get("events", []))
+    log = document.get("openai_audit_log", {})
+    _events(paper, log.get("events", []))
+    if log.get("not_told"):
+        paper.heading("Of whose end OpenAI's audit log does not tell", needs=18)
+        paper.line_of(", ".join(log["not_told"]), size=7.5)
     if document.get("keys_watched"):
         paper.heading("Keys watched for use after their end", needs=18)
         paper.line_of(", ".join(document["keys_watched"]), size=7.5)
+
+
+def _listings(paper: Paper, read: Sequence[Mapping[str, Any]]) -> None:
+    if read:
+        paper.heading(f"Listings read to their end, twice: {len(read)}")
+        rows = [(each["listing"], when(each["first"], ""), when(each["second"], "")) for each in read]
+        paper.grid(("Listing", "First (UTC)", "Second (UTC)"), rows, (90, 32, 32), size=6.5, ids=True)
 
 
 def _events(paper: Paper, events: Sequence[Mapping[str, Any]]) -> None:

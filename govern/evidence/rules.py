@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -86,3 +88,38 @@ def check(file: bytes, public: Ed25519PublicKey) -> dict[str, Any]:
         raise EvidenceBroken("The file was changed: its signature does not fit.") from None
     result: dict[str, Any] = document
     return result
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One of the three witnesses, as the signed files tell. `at`: when it was heard, ISO 8601."""
+
+    name: str
+    state: str
+    at: tuple[str, ...]
+    said: str
+
+
+def heard(evidence: Mapping[str, Any], seal: Mapping[str, Any] | None) -> list[Heard]:
+    """What the witnesses of a removal say, by its evidence and, where there is one, its seal."""
+    told = evidence.get("witnesses") or {}
+    looks = tuple(told.get("complete_listings", ()))
+    if not looks:
+        return []
+    sealed = {each["name"]: each for each in (seal or {}).get("witnesses", ())}
+    log = (seal or {}).get("openai_audit_log", {})
+    until = log.get("read_until") or (seal or {}).get("signed_at")
+    count = told.get("proven")
+    shown = f"{count['proven']} of {count['of']} things were shown no more" if count else "showed nothing of them"
+    return [
+        Heard("Complete listings", "proven", looks, f"{shown}, twice."),
+        _later("OpenAI's audit log", sealed.get("openai_audit_log"), until, told.get("openai_audit_log")),
+        _later("Usage", sealed.get("no_usage"), (seal or {}).get("watched_until"), told.get("usage")),
+    ]
+
+
+def _later(name: str, sealed: Mapping[str, Any] | None, at: str | None, meanwhile: str | None) -> Heard:
+    if sealed is None:
+        return Heard(name, "pending", (), meanwhile or "")
+    said = f"{sealed['proven']} of {sealed['of']} ({sealed['state']}). {sealed['sentence']}"
+    return Heard(name, sealed["state"], (at,) if at else (), said)

@@ -23,6 +23,7 @@ from govern.keys.models import Key, KeyKind, KeyVersion
 from govern.members.models import Invite
 from govern.offboarding import queries, rules
 from govern.offboarding.models import Holding, Kind, Offboarding, OffboardingState
+from govern.people import queries as people
 from govern.projects import queries as projects
 from govern.usage import queries as usage
 
@@ -148,6 +149,7 @@ def removal_facts(session: Session, removal: Offboarding) -> dict[str, Any]:
         "member": removal.member_remote_id,
         "reason": removal.reason,
         "started_by": removal.started_by,
+        "started_by_name": _name_of(session, removal.started_by),
         "started_at": removal.started_at.isoformat(),
         "proven_at": removal.done_at.isoformat(),
         "steps": removal.steps,
@@ -175,6 +177,12 @@ def removal_facts(session: Session, removal: Offboarding) -> dict[str, Any]:
         ],
         "not_promised": list(NOT_PROMISED),
     }  # fmt: skip
+
+
+def _name_of(session: Session, actor_id: str) -> str | None:
+    """Who that is, for readers who have only the file; None for what is no person."""
+    person = people.find(session, actor_id)
+    return f"{person.name} <{person.email}>" if person else None
 
 
 def _holding(row: Holding) -> dict[str, Any]:

@@ -45,7 +45,9 @@ def test_by_rest_dry_run_first_then_twice(lists: Lists) -> None:
     for wrong in ({"reason": "why not"}, {"reason": "why not", "people": [EVE], "csv": EVE}, {"people": [EVE]}):
         assert api.post("/batches/removals", wrong).status_code == 422
     assert lists.door.api("manager").post("/batches/removals", body).status_code == 403
-    assert {row["id"] for row in api.get("/batches").get_json()["items"]} == {batch["id"], again["id"]}
+    for path in ("/batches", "/batches/removals"):
+        assert {row["id"] for row in api.get(path).get_json()["items"]} == {batch["id"], again["id"]}
+    assert api.get("/batches/invites").get_json()["items"] == []
 
 
 @pytest.mark.one_database

@@ -17,7 +17,7 @@ REMOVE, INVITE = BatchKind.REMOVE, BatchKind.INVITE
     [
         "eve@acme.example\nmax@acme.example",
         "Eve@Acme.example, max@acme.example;",
-        "<eve@acme.example>\n\n  max@acme.example\t",
+        "Eve Employee <eve@acme.example>\n\n  max@acme.example\t",
         "E-Mail;Name\neve@acme.example;Eve\nmax@acme.example;Max\n",
         '\ufeffName,User principal name\r\n"Eve, E.",EVE@acme.example\r\n\r\nMax,max@acme.example\r\n',
         "sep=|\r\nid|x\r\neve@acme.example|1\r\nmax@acme.example|2\r\n",

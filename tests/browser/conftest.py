@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
 
+from govern.batches import rules as batch_rules
+from govern.batches import service as batches
+from govern.batches.models import BatchKind
+from govern.batches.plan import Limits as BatchLimits
 from govern.bootstrap import key_defaults
 from govern.core.clock import utcnow
 from govern.core.uow import Actor, ActorKind
@@ -59,6 +64,13 @@ def furnish(service: Live) -> Furnished:
         file = f"{header}\n{EVE},{team},4711,{MAX},2099-01-01,38\nx,y,,,,\n"
         done = directory.carry_out(uow, directory.draft(uow, file).id)
         draft = directory.draft(uow, file.replace("4711", "4712"), complete=True)
+    with world.govern.unit_of_work(ADMIN) as uow:
+        people = batch_rules.read(BatchKind.INVITE, f"{EVE}\nnot an address@\n{EVE}\n" + "a" * 120 + "@acme.example")
+        batch = batches.begin(
+            uow, BatchKind.INVITE, people, reason="", limits=BatchLimits(0, timedelta(hours=1), timedelta(days=7))
+        )
+    evidence = world.reload(removal).evidence_id
+    assert evidence is not None
     budget = service.budgets()[0]
     policy, asked = a_policy_and_an_asking(service)
     pages = {
@@ -75,6 +87,8 @@ def furnish(service: Live) -> Furnished:
         "budgets": "/budgets", "budget": f"/budgets/{budget.id}",
         "budget-new": "/budgets/new", "budget-retire": f"/budgets/{budget.id}/retire", "alerts": "/alerts",
         "audit": "/audit-events?verify=yes", "jobs": "/jobs", "tokens": "/tokens", "token-new": "/tokens/new", "me": "/me",
+        "batches": "/batches", "batch": f"/batches/{batch.id}", "remove-many": "/batches/removals/new",
+        "invite-many": "/batches/invites/new", "evidence-all": "/evidence", "evidence": f"/evidence/{evidence}",
         "approvals": "/approvals", "approval": f"/approvals/{asked}", "policies": "/policies",
         "policy-edit": "/policies/edit?about=organization", "policy-remove": f"/policies/{policy}/remove",
     }  # fmt: skip

@@ -38,12 +38,15 @@ def test_the_pages_say_what_the_file_says_and_carry_it(proven: Proven) -> None:
     assert attached(pdf) == {f"{document['id']}.json": file}
     held = document["keys"][0]
     for fact in (
-        document["id"], EVE, document["started_by"], held["api_key"], held["service_account"], held["project"],
+        document["id"], EVE, document["started_by"],  held["api_key"], held["service_account"], held["project"],
         *(call["request_id"] for call in document["changes_at_openai"]), *(step["title"] for step in document["steps"]),
         rules.fingerprint(rules.read_public(proven.pem())), hashlib.sha256(file).hexdigest(),
         *document["not_promised"], "governevidenceverify",
     ):  # fmt: skip
         assert str(fact).replace(" ", "") in said, fact
+    assert f"WhattheyheldatOpenAI:{len(document['holdings'])}" in said
+    for holding in document["holdings"]:
+        assert holding["id"] in said
     # Scripts that the typeface has are drawn; the others are named, never left out or drawn as boxes.
     assert "gekündigt" in said
     assert "уволилась" in said
@@ -91,7 +94,10 @@ def test_once_sealed_all_three_witnesses_stand_in_it(proven: Proven, clock: Froz
     assert pdf == proven.pdf(removal.seal_id), "asked for by either"
     assert set(attached(pdf).values()) == {proven.file(), proven.file(removal.seal_id)}
     seal = json.loads(proven.file(removal.seal_id))["document"]
-    assert "0of2keysusedaftertheend" in said
+    for witness in seal["witnesses"][1:]:
+        assert witness["sentence"].replace(" ", "") in said
+    for listing in json.loads(proven.file())["document"]["witnesses"]["listings"]:
+        assert listing["listing"].replace(" ", "") in said
     for event in seal["openai_audit_log"]["events"]:
         assert event["id"] in said
     assert [each["kind"] for each in envelope.check(pdf, rules.read_public(proven.pem()))] == ["removal", "removal.seal"]

@@ -120,6 +120,7 @@ class RowsQuery(PageQuery):
     outcome = ma.fields.Enum(RowState, by_value=True)
 
 
+_PAGE = page_of(BatchOut)
 _BATCH_OR_PREVIEW = {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("BatchOut", "BatchPreviewOut")]}
 
 
@@ -129,18 +130,22 @@ class Batches(MethodView):
 
     @requires("members:read")
     @blueprint.arguments(PageQuery, location="query")
-    @blueprint.response(200, page_of(BatchOut))
+    @blueprint.response(200, _PAGE)
     def get(self, args: dict[str, Any]) -> dict[str, Any]:
         """List them, newest first."""
-        scope.check_anyone("members:read")
-        rows = queries.find(reads(), before=paging.after_id(args.get("cursor")), limit=args["limit"] + 1)
-        items, following = paging.page(rows, args["limit"], lambda row: row.id)
-        return {"items": [_fields(reads(), row) for row in items], "next": following}
+        return _listed(args, None)
 
 
 @blueprint.route("/removals")
 class Removals(MethodView):
     """Many removals."""
+
+    @requires("members:read")
+    @blueprint.arguments(PageQuery, location="query")
+    @blueprint.response(200, _PAGE)
+    def get(self, args: dict[str, Any]) -> dict[str, Any]:
+        """List the lists of people to remove, newest first."""
+        return _listed(args, BatchKind.REMOVE)
 
     @requires("members:revoke")
     @blueprint.arguments(BatchQuery, location="query")
@@ -161,6 +166,13 @@ class Removals(MethodView):
 @blueprint.route("/invites")
 class Invites(MethodView):
     """Many invites."""
+
+    @requires("members:read")
+    @blueprint.arguments(PageQuery, location="query")
+    @blueprint.response(200, _PAGE)
+    def get(self, args: dict[str, Any]) -> dict[str, Any]:
+        """List the lists of people to invite, newest first."""
+        return _listed(args, BatchKind.INVITE)
 
     @requires("members:invite")
     @blueprint.arguments(BatchQuery, location="query")
@@ -218,6 +230,13 @@ class BatchCsv(MethodView):
         """Download the outcome of each person as CSV."""
         scope.check_anyone("members:read")
         return csv_file(queries.get(reads(), batch_id))
+
+
+def _listed(args: Mapping[str, Any], kind: BatchKind | None) -> dict[str, Any]:
+    scope.check_anyone("members:read")
+    rows = queries.find(reads(), before=paging.after_id(args.get("cursor")), limit=args["limit"] + 1, kind=kind)
+    items, following = paging.page(rows, args["limit"], lambda row: row.id)
+    return {"items": [_fields(reads(), row) for row in items], "next": following}
 
 
 def csv_file(batch: Batch) -> Response:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint, Response, render_template
 
-from govern.evidence import queries
+from govern.evidence import queries, rules
 from govern.evidence.models import Evidence
-from govern.evidence.rules import KINDS
 from govern.web import scope
 from govern.web.access import reads, requires
 from govern.web.api.evidence import as_asked
@@ -26,7 +25,7 @@ def index() -> str:
     scope.check_anyone("members:read")
     page = forms.paged(queries.recent(reads(), before=forms.query_text("after"), limit=forms.PAGE + 1))
     return render_template(
-        "evidence/index.html", page=page, documents={row.id: _document(row) for row in page.items}, kinds=KINDS
+        "evidence/index.html", page=page, documents={row.id: _document(row) for row in page.items}, kinds=rules.KINDS
     )
 
 
@@ -43,9 +42,9 @@ def show(evidence_id: str) -> str:
     return render_template(
         "evidence/show.html",
         row=row,
-        kinds=KINDS,
+        kinds=rules.KINDS,
         document=document,
-        seal=_document(seal) if seal else None,
+        heard=rules.heard(document, _document(seal) if seal else None),
         files=[(each, hashlib.sha256(each.file.encode("utf-8")).hexdigest()) for each in both],
         starter=counts.people(reads(), [starter]).get(starter),
         public=queries.public_key(reads()),
@@ -71,6 +70,9 @@ def key() -> Response:
     return answer
 
 
+_FIELDS: Final = ("email", "reason", "started_by", "started_by_name", "started_at", "proven_at", "steps", "witnesses")
+"""What the pages show where a document has it; those of other kinds, and of earlier releases, may not."""
+
+
 def _document(row: Evidence) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(row.file)["document"]
-    return document
+    return dict.fromkeys(_FIELDS) | dict(json.loads(row.file)["document"])
