@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "fake-openai": ("govern.cli.fake_openai:fake_openai", "Serve an invented OpenAI organization for tests and demos."),
     "findings": ("govern.cli.findings:findings", "List what should not be; fix, accept or assign it."),
     "init": ("govern.cli.init:init", "Make a sealing key, or a one-time link for the first administrator."),
+    "inventory": ("govern.cli.inventory:inventory", "See everything at OpenAI that spends or administers, and its log."),
     "jobs": ("govern.cli.jobs:jobs", "See the timetable and its runs; run a job now."),
     "key": ("govern.client.commands:key", "Fetch, see, rotate and return your own keys on this machine."),
     "keys": ("govern.cli.keys:keys", "List, issue, reveal and revoke keys."),

@@ -6,7 +6,7 @@ not asked for again, what was not read for longest comes first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -61,13 +61,26 @@ def finish(uow: UnitOfWork, sweep: str, number: int) -> None:
 
 def waiting(session: Session, sweep: str, number: int, listings: Iterable[str]) -> list[str]:
     """Those that this sweep has not read, the one that was not read for longest first."""
-    known = {row.listing: row for row in session.scalars(sa.select(Reading).where(Reading.sweep == sweep))}
+    known = _known(session, sweep)
+    return _by_age(known, (each for each in listings if each not in known or known[each].number != number))
 
+
+def older_than(session: Session, sweep: str, at: datetime, listings: Iterable[str]) -> list[str]:
+    """Those that were not read since that time, the one that was not read for longest first."""
+    known = _known(session, sweep)
+    return _by_age(known, (each for each in listings if each not in known or (known[each].complete_at or at) <= at))
+
+
+def _known(session: Session, sweep: str) -> dict[str, Reading]:
+    return {row.listing: row for row in session.scalars(sa.select(Reading).where(Reading.sweep == sweep))}
+
+
+def _by_age(known: Mapping[str, Reading], listings: Iterable[str]) -> list[str]:
     def age(listing: str) -> float:
         row = known.get(listing)
         return row.complete_at.timestamp() if row and row.complete_at else 0.0
 
-    return sorted((each for each in listings if each not in known or known[each].number != number), key=age)
+    return sorted(listings, key=age)
 
 
 def completed_at(session: Session, sweep: str) -> datetime | None:

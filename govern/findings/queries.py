@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -64,6 +64,16 @@ def counts(session: Session) -> dict[str, int]:
 def present(session: Session) -> Sequence[Finding]:
     """Everything that the last look showed."""
     return session.scalars(sa.select(Finding).where(Finding.state.in_(PRESENT))).all()
+
+
+def waiting_about(session: Session, subject_ids: Collection[str]) -> dict[str, list[Finding]]:
+    """Id of what it is about → the findings that wait or are being fixed, the worst first."""
+    query = sa.select(Finding).where(Finding.subject_id.in_(subject_ids), Finding.state.in_((*WAITING, FindingState.FIXING)))
+    found: dict[str, list[Finding]] = {}
+    worst = list(Severity)
+    for row in sorted(session.scalars(query), key=lambda each: (worst.index(each.severity), each.id)):
+        found.setdefault(row.subject_id, []).append(row)
+    return found
 
 
 def preview(session: Session, finding_id: str) -> Preview:

@@ -113,7 +113,7 @@ def take(session: Session, now: datetime, limits: Thresholds) -> Snapshot:
         left_at={str(row[0]): row[1] for row in session.execute(done.group_by(Offboarding.person_id)) if row[0] and row[1]},
         members={remote_id: row for remote_id, row in members.items() if row.vanished_at is None},
         all_members=members,
-        keys=session.scalars(sa.select(ObservedKey).where(ObservedKey.vanished_at.is_(None))).all(),
+        keys=_keys(session),
         accounts=session.scalars(sa.select(ServiceAccount).where(ServiceAccount.vanished_at.is_(None))).all(),
         projects={row.id: row for row in session.scalars(sa.select(Project))},
         versions=versions,
@@ -130,6 +130,13 @@ def take(session: Session, now: datetime, limits: Thresholds) -> Snapshot:
         roles=session.scalars(sa.select(RoleAssignment).where(RoleAssignment.vanished_at.is_(None))).all(),
         events=session.scalars(foreign.order_by(ProviderEvent.id)).all(),
     )
+
+
+def _keys(session: Session) -> Sequence[ObservedKey]:
+    """Listed ones. Those of archived projects are dead for good: there is nothing to decide about them."""
+    dead = sa.select(Project.id).where(Project.archived_at.is_not(None))
+    query = sa.select(ObservedKey).where(ObservedKey.vanished_at.is_(None), ObservedKey.project_id.not_in(dead))
+    return session.scalars(query).all()
 
 
 def _spend(session: Session, today: date) -> tuple[dict[str, Decimal], dict[str, datetime]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 import sqlalchemy as sa
@@ -33,6 +34,12 @@ from govern.projects.models import Project, ProjectMember, ServiceAccount
 
 JOB: Final = Actor(ActorKind.JOB, "directory.sync", "directory.sync")
 SWEEP: Final = "directory"
+TOPS: Final = "directory.tops"
+"""Where the ledger notes the listings that are not a project's."""
+ARCHIVED: Final = "directory.archived"
+ARCHIVED_EVERY: Final = timedelta(days=1)
+ARCHIVED_AT_ONCE: Final = 20
+"""Keys of archived projects are read once a day, so many projects a sweep: nothing there can be made or used any more."""
 Progress = Callable[[str, int, int], None]
 """Called with what is being read, how many are done, how many there are."""
 
@@ -62,6 +69,11 @@ def run(unit_of_work: UnitsOfWork, directory: Directory, *, progress: Progress =
         progress("projects", done, len(open_ones))
         sync.project(remote_id)
     progress("projects", len(open_ones), len(open_ones))
+    archived = [project.id for project in projects if project.archived_at is not None]
+    with unit_of_work.reading() as session:
+        due = readings.older_than(session, ARCHIVED, utcnow() - ARCHIVED_EVERY, archived)[:ARCHIVED_AT_ONCE]
+    for remote_id in due:
+        sync.archived_project(remote_id)
     with unit_of_work(JOB) as uow:
         readings.finish(uow, SWEEP, sync.number)
     return dict(sorted(sync.report.items()))
@@ -100,8 +112,8 @@ class _Sync:
                 )  # fmt: skip
             mirror.finish()
             archived = sa.select(Project.id).where(Project.archived_at.is_not(None))
-            # An archived project has no members, accounts or keys any more, and its listings only answer with an error.
-            for table in (ProjectMember, ServiceAccount, ObservedKey):
+            # An archived project has no members and accounts any more; whether it lists keys still is read.
+            for table in (ProjectMember, ServiceAccount):
                 uow.session.execute(
                     sa.update(table)
                     .where(table.project_id.in_(archived), table.vanished_at.is_(None))
@@ -119,6 +131,7 @@ class _Sync:
                     is_service_account=remote.is_service_account, is_scim_managed=remote.is_scim_managed,
                 )  # fmt: skip
             mirror.finish()
+            readings.note(uow, TOPS, 0, "members")
             self._count("members", mirror, len(listed))
 
     @staticmethod
@@ -157,6 +170,7 @@ class _Sync:
                 if row.state is InviteState.PENDING and row.remote_id in out - here and not busy:
                     service.record_ended(uow, row.id, InviteState.CANCELLED)
                     self.report["vanished"] += 1
+            readings.note(uow, TOPS, 0, "invites")
             self._count("invites", None, len(listed))
 
     def project(self, remote_id: str) -> None:
@@ -174,6 +188,14 @@ class _Sync:
             project.last_seen_at = max(project.last_seen_at, before)
             if self.number:
                 readings.note(uow, SWEEP, self.number, remote_id)
+
+    def archived_project(self, remote_id: str) -> None:
+        """The keys that an archived project still lists: dead, but there to be seen."""
+        keys = self.directory.keys(remote_id)
+        with self.unit_of_work(JOB) as uow:
+            project = uow.session.scalars(sa.select(Project).where(Project.remote_id == remote_id)).one()
+            self._keys(uow, {"project_id": project.id}, keys)
+            readings.note(uow, ARCHIVED, 0, remote_id)
 
     def _project_members(self, uow: UnitOfWork, here: dict[str, str], listed: Sequence[RemoteProjectMember]) -> None:
         mirror = Mirror(uow, ProjectMember, "pm", ProjectMember.member_remote_id, **here)

@@ -82,6 +82,7 @@ def furnish(service: Live) -> Furnished:
         "project": f"/projects/{seen.project_id}", "keys": "/keys", "key-new": "/keys/new", "key": f"/keys/{seen.id}",
         "key-revoke": f"/keys/{seen.id}/revoke", "key-revoked": f"/keys/{ended.id}", "key-rotate": f"/keys/{seen.id}/rotate",
         "usage": "/usage?by=project&range=30",
+        "inventory": "/inventory", "inventory-keys": "/inventory/project-keys", "inventory-events": "/inventory/events",
         "usage-key": "/usage?by=key&clock=estimated", "usage-team": "/usage?by=team&step=week&range=90",
         "chargeback": f"/chargeback?month={utcnow():%Y-%m}", "estimates": "/estimates?range=90",
         "budgets": "/budgets", "budget": f"/budgets/{budget.id}",

@@ -196,3 +196,15 @@ def test_the_audit_log_is_verified_and_a_change_is_found(command: Govern, world:
     broken = command("audit verify")
     assert broken.code == 1
     assert "Event 2 was changed" in broken.err
+
+
+def test_the_inventory_is_listed_searched_and_its_log_told(command: Govern, project: str, openai: FakeOpenAI) -> None:
+    openai.make_personal_key(EVE, "Search", "eve's own")
+    assert command("sync directory").code == 0
+    rows = {row["kind"]: row for row in command("inventory status --json").json["items"]}
+    assert rows["project-keys"]["is_whole"] is True
+    assert rows["openai-audit-log"]["is_whole"] == "never_read"
+    [key] = command("inventory list project-keys --json --search own --owner eve@acme.example").json["items"]
+    assert key["label"] == "eve's own"
+    assert command(f"inventory show project-keys {key['native']} --json").json["id"] == key["id"]
+    assert "tells of no such change" in command("inventory events --verdict our_key").out

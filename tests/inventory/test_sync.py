@@ -11,41 +11,11 @@ from freezegun.api import FrozenDateTimeFactory
 from govern.bootstrap import Govern
 from govern.core.errors import ProviderError
 from govern.fakes.openai import FakeOpenAI
-from govern.fakes.openai.admin_keys import make
-from govern.fakes.openai.tables import Assignment, FederationRule, Group, IdentityProvider, ProjectGroup
 from govern.inventory import models
 from govern.keys.models import ObservedKey
 from govern.worker.runner import run_job
-from tests.given import ADA, EVE, MAX, World
-
-
-def user_id(openai: FakeOpenAI, email: str) -> str:
-    return next(member.id for member in openai.oracle().members() if member.email == email)
-
-
-@pytest.fixture
-def rich(clock: FrozenDateTimeFactory, openai: FakeOpenAI, world: World) -> World:
-    """A group with a role in a project, a federation rule, a second admin key."""
-    org, now = openai.org, openai.org.clock.seconds()
-    project = world.synced().project().remote_id
-    account = next(account.id for account in openai.oracle().service_accounts(project))
-    org.tables.groups["group_x"] = Group(
-        "group_x", "Platform", now, members={user_id(openai, EVE): now, user_id(openai, MAX): now}
-    )
-    org.tables.project_groups.append(ProjectGroup(project, "group_x", now))
-    owner = next(role for role in org.tables.roles.values() if role.name == "owner" and role.resource_type == "api.organization")
-    org.tables.assignments.append(Assignment("group", "group_x", None, owner.id, now))
-    org.tables.providers["idp_x"] = IdentityProvider(
-        "idp_x", "CI", "https://ci.example", "openai", {"type": "discovery", "discovery_url": None}, [], None, True, now, now
-    )
-    org.tables.rules["rule_x"] = FederationRule(
-        "rule_x", "idp_x", project, account, {"sub": "main"}, {"type": "restricted", "scopes": ["api.model.request"]}, "deploy",
-        None, True, now, now,
-    )  # fmt: skip
-    make(org, "terraform", [], user_id(openai, ADA))
-    for what in ("group_x", "idp_x", "rule_x"):
-        org.tables.born[what] = now
-    return world
+from tests.given import EVE, MAX, World
+from tests.inventory.conftest import user_id
 
 
 def live(govern: Govern, table: type) -> list:

@@ -149,6 +149,7 @@ _MENU: tuple[tuple[str, tuple[tuple[str, str, str, str, Reach], ...]], ...] = (
         "Access",
         (
             ("Findings", "alert-triangle", "findings_page.index", "findings:read", Reach.ANYONE),
+            ("Inventory", "eye", "inventory_page.index", "findings:read", Reach.ANYONE),
             ("Keys", "key", "keys_page.index", "keys:read", Reach.REPORTS),
             ("Policies", "shield-check", "policies_page.index", "policies:read", Reach.ANYONE),
             ("Projects", "folder", "projects_page.index", "projects:read", Reach.REPORTS),

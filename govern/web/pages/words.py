@@ -10,6 +10,9 @@ from typing import Final
 from govern.approvals.models import ApprovalState
 from govern.batches.models import RowState
 from govern.findings.models import FindingState, Severity
+from govern.inventory.items import Shown
+from govern.inventory.models import Verdict
+from govern.inventory.queries import LogState
 from govern.jobs.models import RunState
 from govern.keys.models import FreezeState, KeyState, LeakState
 from govern.members.models import InviteState
@@ -141,6 +144,25 @@ _BATCH_ROWS: Final[Mapping[StrEnum, Word]] = {
     RowState.INVALID: Word("not usable", "danger", "The line cannot be used; the sentence says why."),
     RowState.REPEATED: Word("twice in the list", "quiet", "An earlier line has them already."),
 }
+_VERDICTS: Final[Mapping[StrEnum, Word]] = {
+    Verdict.OURS: Word("ours", "success", "A call of this service made this change."),
+    Verdict.OUR_KEY: Word(
+        "with our key, not by us", "danger", "Made with the admin key of this service, and by no call of it. Replace the key."
+    ),
+    Verdict.AROUND_US: Word("around us", "warning", "Made by somebody else, not through this service."),
+    Verdict.BEFORE: Word("before we watched", "quiet", "Made with the admin key of this service before it kept its calls."),
+}
+_LOGS: Final[Mapping[StrEnum, Word]] = {
+    LogState.READ: Word("read", "success", "It is pulled every few minutes."),
+    LogState.STALE: Word("not read lately", "warning", "The last pull is more than half an hour ago."),
+    LogState.OFF: Word("off", "danger", "The organization has not switched it on; an owner does so once, in OpenAI's settings."),
+    LogState.NEVER_READ: Word("not read yet", "quiet", "The worker has not asked for it yet."),
+}
+_SHOWN: Final[Mapping[StrEnum, Word]] = {
+    Shown.LISTED: Word("listed now", "success", "OpenAI lists it."),
+    Shown.VANISHED: Word("vanished", "quiet", "OpenAI lists it no more."),
+    Shown.ALL: Word("both", "quiet", "Whether it is listed or not."),
+}
 _ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
     KeyState: _KEYS,
     FreezeState: _FREEZES,
@@ -153,6 +175,9 @@ _ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
     OffboardingState: _REMOVALS,
     FindingState: _FINDINGS,
     Severity: _SEVERITIES,
+    Verdict: _VERDICTS,
+    LogState: _LOGS,
+    Shown: _SHOWN,
     RunState: _RUNS,
     DeliveryState: _DELIVERIES,
     ApprovalState: _APPROVALS,

@@ -19,6 +19,7 @@ from govern.budgets import service as budgets
 from govern.core.uow import Actor, ActorKind
 from govern.findings import queries as findings
 from govern.identity import queries as identity
+from govern.inventory.listings import LISTINGS
 from govern.keys import queries as key_queries
 from govern.people import directory
 from govern.policies import service as policies
@@ -77,6 +78,14 @@ TABLE = {
     "/findings": (SEEN, REFUSED, SEEN, REFUSED),
     "/findings?type=orphan&state=open": (SEEN, REFUSED, SEEN, REFUSED),
     "/findings/{finding}": (SEEN, REFUSED, SEEN, REFUSED),
+    "/inventory": (SEEN, REFUSED, SEEN, REFUSED),
+    "/inventory/events": (SEEN, REFUSED, SEEN, REFUSED),
+    "/inventory/events?verdict=ours&search=key&type=api_key.": (SEEN, REFUSED, SEEN, REFUSED),
+    "/inventory/nothing": (HIDDEN, REFUSED, HIDDEN, REFUSED),
+    "/inventory/project-keys?project={project}&owner={eve}&show=all&search=e": (SEEN, REFUSED, SEEN, REFUSED),
+    "/inventory/{kind}/{observed}": (SEEN, REFUSED, SEEN, REFUSED),
+    "/inventory/{kind}": (SEEN, REFUSED, SEEN, REFUSED),
+    **{f"/inventory/{kind}": (SEEN, REFUSED, SEEN, REFUSED) for kind in LISTINGS},
     "/usage": (SEEN, SEEN, SEEN, SEEN),
     "/usage?by=project&clock=billed&range=90": (SEEN, SEEN, SEEN, SEEN),
     "/usage?by=line_item&team=none&step=week&movers=yes": (SEEN, SEEN, SEEN, SEEN),
@@ -144,7 +153,8 @@ def add_things(door: Door) -> Things:
     with world.govern.unit_of_work.reading() as session:
         token = identity.find_tokens(session, person_ids=[eve.id])[0]
         observed = key_queries.observed_keys(session)[0]
-    run_job(world.govern, "findings.evaluate")
+    for job in ("inventory.sync", "events.pull", "findings.evaluate"):
+        run_job(world.govern, job)
     with world.govern.unit_of_work(CLI) as uow:
         lines, limits = (
             batch_rules.read(BatchKind.INVITE, "one@acme.example"),
@@ -155,7 +165,7 @@ def add_things(door: Door) -> Things:
         finding = findings.find(session, type_="unmanaged_key")[0]
     return Things(
         {
-            "finding": finding.id, "approval": approval.id, "import": draft.id,
+            "kind": "project-keys", "finding": finding.id, "approval": approval.id, "import": draft.id,
             "policy": policy.id,
             "eve": EVE, "other": OLA, "invite": invite.id, "removal": removal.id, "project": key.project_id, "key": key.id,
             "budget": budget.id, "whole": whole.id, "token": token.id,
