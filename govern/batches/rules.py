@@ -12,6 +12,7 @@ from typing import Any, Final
 from govern.batches.models import BatchKind
 from govern.core import csv_reading
 from govern.core.crypto import contains_secret
+from govern.core.csv_reading import short
 from govern.core.errors import InvalidInput
 from govern.people.service import clean_email
 
@@ -49,10 +50,8 @@ def read(kind: BatchKind, text: str) -> list[Line]:
     """The people of a CSV file with headings, or of a plain list of addresses. Raises InvalidInput."""
     table = csv_reading.read(text, COLUMNS, needs="who")
     if table is not None:
-        cells: list[tuple[int, Mapping[str, str], bool]] = [(row.line, row.said, row.too_wide) for row in table.rows]
-    else:
-        cells = _plain(text)
-    return numbered(kind, cells)
+        return numbered(kind, ((row.line, row.said, row.too_wide) for row in table.rows))
+    return numbered(kind, _plain(text))
 
 
 def _plain(text: str) -> list[tuple[int, Mapping[str, str], bool]]:
@@ -104,7 +103,7 @@ def _line(kind: BatchKind, number: int, line: int, said: Mapping[str, str], too_
     try:
         who = clean_email(written)
     except InvalidInput:
-        return _bad(number, line, written, f"“{_short(written)}” is not an address. Write it like name@example.com.")
+        return _bad(number, line, written, f"“{short(written)}” is not an address. Write it like name@example.com.")
     if kind is BatchKind.REMOVE:
         return Line(number, line, who)
     role = said.get("role", "").strip().casefold() or "reader"
@@ -112,7 +111,7 @@ def _line(kind: BatchKind, number: int, line: int, said: Mapping[str, str], too_
 
 
 def _bad(number: int, line: int, written: str, problem: str) -> Line:
-    return Line(number, line, _short(written), problem=problem)
+    return Line(number, line, short(written), problem=problem)
 
 
 def _places(cell: str) -> list[tuple[str, str]]:
@@ -122,11 +121,6 @@ def _places(cell: str) -> list[tuple[str, str]]:
         project, _, role = part.rpartition(":") if part.casefold().endswith((":member", ":owner")) else (part, "", "member")
         places.append((project.strip(), role.strip().casefold()))
     return places
-
-
-def _short(text: str) -> str:
-    shown = "".join(char if char.isprintable() else " " for char in text)
-    return shown if len(shown) <= 60 else shown[:57] + "…"
 
 
 def digest(kind: BatchKind, reason: str, lines: Sequence[Line]) -> str:

@@ -29,9 +29,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A file that was read. `columns` are those understood, `ignored` the headings that mean nothing to us."""
+    """A file that is being read. `columns` are those understood, `ignored` the headings that mean nothing to us.
 
-    rows: Sequence[Row]
+    `rows` are read once; reading on raises InvalidInput where the file is broken.
+    """
+
+    rows: Iterator[Row]
     columns: frozenset[str]
     ignored: Sequence[str]
 
@@ -39,7 +42,7 @@ class Table:
 def decode(data: bytes, *, most_bytes: int) -> tuple[str, str | None]:
     """The file's text, and a remark where its encoding had to be guessed. Raises InvalidInput for what is no text."""
     if len(data) > most_bytes:
-        raise InvalidInput("The file is too large.", {"file": f"At most {most_bytes // 1000} kB; send it in parts."})
+        raise InvalidInput("The file is too large.", {"file": f"At most {most_bytes // 1000:,} kB; send it in parts."})
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise InvalidInput("This is a workbook, not a CSV file.", {"file": "In the spreadsheet, save it as CSV (UTF-8)."})
     encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
@@ -69,7 +72,7 @@ def read(text: str, spellings: Spellings, *, needs: str) -> Table | None:
     if needs not in places:
         return None
     ignored = [cell.strip()[:60] for at, cell in enumerate(header) if cell.strip() and at not in places.values()]
-    found = [
+    found = (
         Row(
             line,
             {name: as_meant(cells[at].strip()) if at < len(cells) else "" for name, at in places.items()},
@@ -77,8 +80,14 @@ def read(text: str, spellings: Spellings, *, needs: str) -> Table | None:
         )
         for line, cells in rows
         if any(cell.strip() for cell in cells)
-    ]
+    )
     return Table(found, frozenset(places), ignored)
+
+
+def short(text: str) -> str:
+    """A cell as a sentence may quote it."""
+    shown = "".join(char if char.isprintable() else " " for char in text)
+    return shown if len(shown) <= 60 else shown[:57] + "…"
 
 
 def _numbered(reader: Iterator[list[str]], skipped: int) -> Iterator[tuple[int, list[str]]]:
