@@ -37,9 +37,10 @@ def about_range(command: Command) -> Command:
         command = click.option(
             f"--{words}", metavar=words.upper(), help=f"Only this {words.replace('-', ' ')}; none: not known."
         )(command)
-    command = click.option("--clock", type=click.Choice([each.value for each in View]), default="best", show_default=True)(
-        command
-    )
+    command = click.option(
+        "--clock", type=click.Choice([each.value for each in View]), default="best", show_default=True,
+        help="Billed is OpenAI's bill, estimated is usage times prices; best: billed where a day is settled.",
+    )(command)  # fmt: skip
     command = click.option("--to", "last", type=_DAYS, help="The last UTC day. Without it today.")(command)
     return click.option("--from", "first", type=_DAYS, help="The first UTC day. Without it 30 days before the end.")(command)
 
@@ -74,7 +75,7 @@ def _spend(title: str, columns: dict[str, str]) -> click.Command:
     @click.option("--by", multiple=True, type=click.Choice([each.value for each in By]), help="Group by this (day). Repeatable.")
     @click.option("--largest", is_flag=True, help="The largest first.")
     @click.option("--compare", is_flag=True, help="With the range before.")
-    @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+    @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many rows.")
     @click.option("--csv", "as_csv", is_flag=True, help="Everything, as CSV with every digit, to standard output.")
     @click.option("--xlsx", type=click.Path(path_type=Path, dir_okay=False), help="Everything, into this spreadsheet.")
     @host.as_json
@@ -184,8 +185,14 @@ def chargeback(*, month: str, as_csv: bool, xlsx: Path | None, as_json: bool) ->
 
 @report.command()
 @about_range
-@click.option("--by", type=click.Choice([each.value for each in By if each not in STEPS]), default="person", show_default=True)
-@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True)
+@click.option(
+    "--by",
+    type=click.Choice([each.value for each in By if each not in STEPS]),
+    default="person",
+    show_default=True,
+    help="Of whom.",
+)
+@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="How many.")
 @host.as_json
 def movers(
     *, first: datetime | None, last: datetime | None, clock: str, by: str, limit: int, as_json: bool, **limits: str | None
