@@ -75,6 +75,8 @@ def give_places(govern: Govern) -> None:
                 continue
             place = TEAMS[(at + 1) % len(TEAMS)][0] if moved else team
             lines.append(f"{email},{place},{centres[place]},{'' if moved else above}")
+        if len(lines) == 1:  # an organization so small that nobody moved
+            continue
         with govern.unit_of_work(host_actor()) as uow:
             row = directory.draft(uow, "\n".join(lines), file_name="directory.csv", complete=False, effective_on=effective_on)
             directory.carry_out(uow, row.id)

@@ -70,7 +70,7 @@ class Offboarding(Base):
     # When complete listings showed nothing of them for the first time; unset again when the second look finds something.
     first_look_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     evidence_id: Mapped[str | None] = mapped_column(sa.String(40))
-    listings: Mapped[dict[str, dict[str, str]]] = mapped_column(sa.JSON, default=dict, server_default="{}")
+    listings: Mapped[dict[str, dict[str, str]]] = mapped_column(sa.JSON, default=dict)
     sealed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     seal_id: Mapped[str | None] = mapped_column(sa.String(40))
 

@@ -38,6 +38,9 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_offboarding_holdings_offboarding_id"), ["offboarding_id"], unique=False)
     with op.batch_alter_table("offboardings", schema=None) as batch_op:
         batch_op.add_column(sa.Column("listings", sa.JSON(), server_default="{}", nullable=False))
+    # Only rows of before needed it: PostgreSQL compares no default of JSON, so no check could say that it is still right.
+    with op.batch_alter_table("offboardings", schema=None) as batch_op:
+        batch_op.alter_column("listings", server_default=None)
 
 
 def downgrade() -> None:
