@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from govern.core import outbox
+from govern.core.crashpoints import crashpoint
 from govern.core.errors import Rejected
 from govern.core.outbox import Claim, Later, wait_longer
 from govern.core.uow import UnitsOfWork
@@ -28,14 +29,20 @@ class _Ending:
 
 
 def _carry_out(unit_of_work: UnitsOfWork, claim: Claim, ending: _Ending | None) -> Later | None:
+    kind = claim.kind
     if ending is not None:
+        crashpoint(f"{kind}.before_delete")
         ending.end()
+        crashpoint(f"{kind}.deleted")
         if ending.is_listed():
             return wait_longer(claim, "OpenAI still lists it.")
+        crashpoint(f"{kind}.absent")
     with unit_of_work(claim.actor) as uow:
         outbox.settle(uow, claim)
         if ending is not None:
             service.record_ended(uow, uow.session.merge(ending.row, load=True))
+        crashpoint(f"{kind}.before_commit")
+    crashpoint(f"{kind}.recorded")
     return None
 
 

@@ -80,6 +80,7 @@ class FreezeKey:
             with self.unit_of_work(claim.actor) as uow:
                 outbox.settle(uow, claim)
                 freezing.record_frozen(uow, wanted.freeze_id, proven=proven)
+                crashpoint("key.freeze.before_commit")
         except ClaimLost:
             _say_again(self.unit_of_work, claim)
         return None
@@ -112,6 +113,7 @@ class ThawKey:
             with self.unit_of_work(claim.actor) as uow:
                 outbox.settle(uow, claim)
                 freezing.record_thawed(uow, wanted.freeze_id)
+                crashpoint("key.thaw.before_commit")
         except ClaimLost:
             _say_again(self.unit_of_work, claim)
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from govern.core import outbox
+from govern.core.crashpoints import crashpoint
 from govern.core.errors import Missing, Rejected
 from govern.core.outbox import Claim, Later, wait_longer
 from govern.core.uow import UnitsOfWork
@@ -32,6 +33,7 @@ class Probe:
         if value is None:
             return None
         ends = value.reveal()[:SHOWN], value.reveal()[-SHOWN:]
+        crashpoint("leak.probe.before_ask")
         try:
             holder = self.probe.whose(value)
         except (Missing, Rejected) as refusal:
@@ -39,9 +41,12 @@ class Probe:
                 outbox.settle(uow, claim)
                 leaks.record_refused(uow, claim.subject_id, refusal.sentence)
             return None
+        crashpoint("leak.probe.asked")
         with self.unit_of_work(claim.actor) as uow:
             outbox.settle(uow, claim)
             leaks.record_answer(uow, claim.subject_id, holder, ends, str(claim.payload.get("generation", "auto")))
+            crashpoint("leak.probe.before_commit")
+        crashpoint("leak.probe.recorded")
         return None
 
 
@@ -57,8 +62,10 @@ class RevokeListed:
             report = session.get_one(LeakReport, claim.subject_id)
             key = session.get_one(ObservedKey, report.observed_id)
             project_id = session.get_one(Project, key.project_id).remote_id
+        crashpoint("leak.revoke.before_delete")
         try:
             self.directory.delete_key(project_id, key.remote_id)
+            crashpoint("leak.revoke.deleted")
             listed = any(each.id == key.remote_id for each in self.directory.keys(project_id))
         except Rejected as refusal:
             with self.unit_of_work(claim.actor) as uow:
@@ -67,7 +74,10 @@ class RevokeListed:
             return None
         if listed:
             return wait_longer(claim, "OpenAI still lists the key.")
+        crashpoint("leak.revoke.absent")
         with self.unit_of_work(claim.actor) as uow:
             outbox.settle(uow, claim)
             leaks.record_deleted(uow, claim.subject_id)
+            crashpoint("leak.revoke.before_commit")
+        crashpoint("leak.revoke.recorded")
         return None

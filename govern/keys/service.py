@@ -174,12 +174,23 @@ def record_ended(uow: UnitOfWork, version_id: str) -> None:
     audit.record(uow, f"key.{ended}" if key.state in ENDED_STATES else f"key.version_{ended}", key, version=version.id)
 
 
-def record_vanished(uow: UnitOfWork, version_id: str) -> bool:
-    """A live version that OpenAI lists no longer: someone ended it elsewhere. Whether anything changed."""
+def record_absence(uow: UnitOfWork, version_id: str, *, gone: bool, second_look: timedelta) -> bool:
+    """Whether OpenAI's complete listing lacks a live version. Missing twice, `second_look` apart: someone ended it elsewhere.
+
+    Once is not enough, because a listing may lag and the value is destroyed here. Returns whether it is believed gone.
+    """
     version = _lock_version(uow.session, version_id)
     if version.state is not KeyState.LIVE:
         return False
     key = uow.session.get_one(Key, version.key_id)
+    if not gone:
+        version.absent_since = None
+        audit.record(uow, "key.listed_again", key, version=version.id)
+        return False
+    version.absent_since = version.absent_since or uow.now
+    if uow.now - version.absent_since < second_look:
+        audit.record(uow, "key.not_listed", key, version=version.id)
+        return False
     shred(uow, version)
     version.state, version.ended_at = KeyState.REVOKED, uow.now
     _end_freeze(uow, version)

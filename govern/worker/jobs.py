@@ -222,4 +222,5 @@ def follow_batches(govern: Govern, _progress: Progress) -> Report:
 def reconcile_keys(govern: Govern, _progress: Progress) -> Report:
     """Compare the keys that we issued with what OpenAI lists, and end what provably should not be there."""
     outside = govern.need_outside()
-    return key_sync.reconcile(govern.unit_of_work, outside.directory, outside.issuer)
+    second_look = timedelta(seconds=govern.settings.removal.second_look_seconds)
+    return key_sync.reconcile(govern.unit_of_work, outside.directory, outside.issuer, second_look=second_look)

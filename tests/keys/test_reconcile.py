@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from freezegun.api import FrozenDateTimeFactory
 
@@ -11,10 +13,12 @@ from govern.keys.models import KeyState
 from govern.ports import IssuedCredential
 from tests.given import PROJECT, World
 
+APART = timedelta(seconds=30)
 
-def reconcile(world: World) -> dict[str, int]:
+
+def reconcile(world: World, second_look: timedelta = timedelta(0)) -> dict[str, int]:
     outside = world.govern.need_outside()
-    return sync.reconcile(world.govern.unit_of_work, outside.directory, outside.issuer)
+    return sync.reconcile(world.govern.unit_of_work, outside.directory, outside.issuer, second_look=second_look)
 
 
 def create(world: World, name: str) -> IssuedCredential:
@@ -95,6 +99,37 @@ def test_a_key_that_openai_lists_no_more_has_vanished(known: World, clock: Froze
     assert known.reload(other).state is KeyState.LIVE
     assert known.audited("key.vanished") == ["key.vanished"]
     assert reconcile(known)["vanished"] == 0
+
+
+def test_missing_once_is_not_gone_and_twice_is(known: World, clock: FrozenDateTimeFactory) -> None:
+    """A listing may lag. A false "gone" would destroy the value of a key that works."""
+    known.openai.fault("projects.service_accounts.list", kind="stale_list:60")
+    key = known.key(project=PROJECT)
+    clock.tick(1)
+    assert reconcile(known, APART)["vanished"] == 0
+    clock.tick(60)
+    assert reconcile(known, APART)["vanished"] == 0
+    assert (known.reload(key).state, known.version(key).absent_since) == (KeyState.LIVE, None)
+    account = known.version(key).service_account_remote_id
+    assert account is not None
+    known.govern.need_outside().issuer.delete(known.project(PROJECT).remote_id, account)
+    assert reconcile(known, APART)["vanished"] == 0
+    clock.tick(APART)
+    assert reconcile(known, APART)["vanished"] == 1
+    assert known.audited("key.not") + known.audited("key.listed") == ["key.not_listed"] * 2 + ["key.listed_again"]
+
+
+def test_a_key_that_openai_ended_is_gone_though_its_account_stands(known: World, clock: FrozenDateTimeFactory) -> None:
+    """OpenAI ends a key that it finds in public; the account stays."""
+    key = known.key(project=PROJECT)
+    known.synced()
+    known.openai.disable_key(known.version(key).remote_id or "")
+    clock.tick(1)
+    known.synced()
+    assert reconcile(known)["vanished"] == 1
+    assert (known.reload(key).state, known.version(key).sealed) == (KeyState.REVOKED, None)
+    assert reconcile(known)["strays_deleted"] == 1
+    assert known.our_accounts() == []
 
 
 def test_a_key_issued_while_it_listed_has_not_vanished(known: World, clock: FrozenDateTimeFactory) -> None:

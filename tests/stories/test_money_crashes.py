@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
 from govern.bootstrap import Govern
 from govern.budgets import service as budgets
-from govern.budgets.models import Delivery
+from govern.budgets.models import Delivery, DeliveryState
 from govern.core.clock import utcnow
 from govern.fakes.openai import FakeOpenAI
-from govern.fakes.server import serve
-from govern.notices.models import DeliveryState
-from govern.settings import Mail
 from govern.usage.models import DailySpend
 from govern.worker.runner import run_job
+from tests.drill.children import due_now, hurried
+from tests.drill.points import MONEY_FLOWS, flow_of, points
+from tests.drill.stage import Stage
 from tests.given import ADMIN, World
 from tests.peers.mail import MailSink, mail_sink
-from tests.stories.conftest import DRILL_KEY, SEALING_KEYS, drill_govern, drill_organization
-from tests.stories.crash_points import MONEY_FLOWS, flow_of, points
-from tests.stories.workers import Nursery, due_now
 from tests.usage.reported import MODEL
 
 pytestmark = pytest.mark.drill
@@ -41,22 +37,25 @@ def of(flow: str) -> list[str]:
 @dataclass
 class Drill:
     world: World
-    nursery: Nursery
+    stage: Stage
     order: dict[str, Any]
     mails: MailSink
 
+    def worker(self, crash: str, **more: Any) -> str:
+        return self.stage.worker(crash, settings=self.order, **more)[1]
+
 
 @pytest.fixture
-def drill(drill_url: str, worker_nursery: Nursery) -> Iterator[Drill]:
-    openai = drill_organization()
-    with mail_sink() as mails, serve(openai.app) as server:
-        mail = {"host": mails.host, "port": mails.port, "security": "none", "sender": "govern@acme.example"}
-        govern = drill_govern(drill_url, openai, Mail(**mail, admins=("fin@acme.example",)))
-        order = {
-            "database": drill_url, "openai": f"{server.url}/v1", "admin_key": DRILL_KEY, "sealing": SEALING_KEYS,
-            "mail": mail | {"admins": ["fin@acme.example"]},
+def drill(drill_stage: Stage) -> Iterator[Drill]:
+    world = drill_stage.fresh()
+    with mail_sink() as mails:
+        mail = {
+            "host": mails.host, "port": mails.port, "security": "none", "sender": "govern@acme.example",
+            "admins": ["fin@acme.example"],
         }  # fmt: skip
-        yield Drill(World(govern, openai), worker_nursery, order, mails)
+        order = drill_stage.order | {"mail": mail}
+        govern = hurried(order | {"openai": "http://openai.test/v1"}, httpx.WSGITransport(app=drill_stage.gate))
+        yield Drill(World(govern, world.openai), drill_stage, order, mails)
         govern.close()
 
 
@@ -77,24 +76,26 @@ def figures(govern: Govern) -> Counter[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("nth", [1, 2])
 @pytest.mark.parametrize("point", of("usage.sync"))
-def test_a_sync_killed_there_is_made_up_for(drill: Drill, point: str, nth: int, sqlite_acquainted: Path, tmp_path: Path) -> None:
+def test_a_sync_killed_there_is_made_up_for(drill: Drill, point: str, nth: int) -> None:
     spend(drill.world.openai)
-    path = tmp_path / "undisturbed.db"
-    shutil.copy(sqlite_acquainted, path)
-    undisturbed = drill_govern(f"sqlite:///{path}", drill.world.openai)
-    for govern in (undisturbed, drill.world.govern):
-        if govern is drill.world.govern:
-            assert drill.nursery.run(drill.order | {"job": "usage.sync"}, f"{point}:{nth}")[1] == "SIGKILL"
-        run_job(govern, "usage.sync")
-        run_job(govern, "costs.sync")
-    assert figures(drill.world.govern) == figures(undisturbed)
-    assert figures(undisturbed)
-    assert drill.world.audit_holds()
-    undisturbed.close()
+    assert drill.worker(f"{point}:{nth}", job="usage.sync") == "SIGKILL"
+    killed = bring_up(drill.world.govern)
+    audited = drill.world.audit_holds()
+    drill.world.govern.engine.dispose()
+    drill.stage.database.reset()
+    assert killed == bring_up(drill.world.govern) != Counter()
+    assert audited
+
+
+def bring_up(govern: Govern) -> Counter[tuple[Any, ...]]:
+    """The figures once both jobs have run to their end."""
+    for job in ("usage.sync", "costs.sync"):
+        run_job(govern, job)
+    return figures(govern)
 
 
 @pytest.mark.parametrize("nth", [1, 2])
-@pytest.mark.parametrize("point", of("delivery"))
+@pytest.mark.parametrize("point", of("alert.deliver"))
 def test_an_alert_whose_delivery_is_killed_there_is_told(drill: Drill, point: str, nth: int) -> None:
     """Whether the mail went out before the worker died nobody knows: it is sent again under the same id."""
     world = drill.world
@@ -105,7 +106,7 @@ def test_an_alert_whose_delivery_is_killed_there_is_told(drill: Drill, point: st
     world.openai.spend(project="Search", usd="0.9", model=MODEL)
     for job in ("usage.sync", "costs.sync", "budgets.evaluate"):
         run_job(world.govern, job)
-    assert drill.nursery.run(drill.order, f"{point}:{nth}")[1] == "SIGKILL"
+    assert drill.worker(f"{point}:{nth}") == "SIGKILL"
     while due_now(world.govern.engine, dead=True):
         world.drain()
     told = Counter(str(mail["Message-ID"]) for mail in drill.mails.messages)

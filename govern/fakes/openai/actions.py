@@ -112,6 +112,18 @@ def disable_key(org: Organization, api_key_id: str) -> None:
     org.changed()
 
 
+def meddle(org: Organization, word: str, name: str) -> None:
+    """What the faults of that word bring about: the newest account's key is ended, or the newest account renamed."""
+    if word == "rename_sa":
+        for account in list(org.tables.service_accounts.values())[-1:]:
+            account.name = name
+        org.changed()
+        return
+    live = [key.id for key in org.tables.keys.values() if key.owner_account_id and key.deleted_at is None]
+    if live:
+        disable_key(org, live[-1])
+
+
 def make_admin_key(org: Organization, scopes: list[str] | None, name: str = "made at the dashboard") -> str:
     """An admin key with just these scopes (None: all)."""
     owner = next(user for user in org.tables.users.values() if user.role == "owner")

@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from govern.fakes.openai import access
+from govern.fakes.openai import access, actions
 from govern.fakes.openai.faults import CURSORS, Fault, Faults, refuse_before, rewrite
 from govern.fakes.openai.operations import OPERATIONS
 from govern.fakes.openai.organization import Organization
@@ -155,6 +155,9 @@ class Application:
             answer = operation.handler(call)
             if request.method != "GET":
                 self._org.changed()
+        for fault in faults:
+            if fault.word in {"disable_key", "rename_sa"}:
+                actions.meddle(self._org, fault.word, ":".join(fault.values))
         if isinstance(answer, Response):
             return answer
         return Response(encode(self._rewritten(request.path, answer, faults)), mimetype="application/json")

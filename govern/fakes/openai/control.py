@@ -29,16 +29,17 @@ _CALLS = {
     "POST /_control/personal-keys": "{user, project, name?}: a person makes a key in the dashboard; answers {id, value}",
     "POST /_control/disable-key": "{api_key_id}: OpenAI ends a key that it found in public",
     "POST /_control/admin-keys": "{scopes?}: an admin key with these scopes; answers {value}",
-    "POST /_control/faults": "{operation?, nth?, kind, times?, path?}: script a fault (kinds: govern/fakes/openai/faults.py)",
+    "POST /_control/faults": "{operation?, nth?, kind, times?, path?, share?, seed?}: script a fault "
+    "(kinds: govern/fakes/openai/faults.py)",
     "GET /_control/faults": "the script",
     "DELETE /_control/faults": "forget the script and the throttle's memory",
     "POST /_control/settings": "any of the settings below: change how the organization behaves",
     "POST /_control/authenticates": "{value}: whether the data plane would let this key in now; answers {authenticates}",
-    "GET /_control/oracle": "members, invites, projects, project_users, service_accounts, keys, alert_mails as they really are; "
-    "?only=keys,invites for some of them",
+    "GET /_control/oracle": "members, invites, projects, project_users, service_accounts, keys, key_lives, alert_mails as they "
+    "really are; ?only=keys,invites for some of them",
     "GET /_control/requests": "the log of requests; ?since=N leaves out the first N",
 }
-_VIEWS = ("members", "invites", "projects", "project_users", "service_accounts", "keys", "alert_mails")
+_VIEWS = ("members", "invites", "projects", "project_users", "service_accounts", "keys", "key_lives", "alert_mails")
 
 
 class Control:

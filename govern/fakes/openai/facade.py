@@ -128,10 +128,20 @@ class FakeOpenAI:
             self.org.clock.advance(by)
             self.org.changed()
 
-    def fault(self, operation: str = "*", nth: int = 1, kind: str = "status:500", *, times: int = 1, path: str = "*") -> None:
+    def fault(
+        self,
+        operation: str = "*",
+        nth: int = 1,
+        kind: str = "status:500",
+        *,
+        times: int = 1,
+        path: str = "*",
+        share: float = 1.0,
+        seed: int = 0,
+    ) -> None:
         """Script a fault; the kinds are described in `govern.fakes.openai.faults`. `operation` is a name as in the official SDK
         (`projects.service_accounts.create`) or "METHOD /path"; both may hold `*`."""
-        fault = Fault(operation, kind, nth, times, path)
+        fault = Fault(operation, kind, nth, times, path, share, seed)
         with self.org.lock:
             if fault.word == "stale_list":
                 fault.snapshot = self.org.snapshot()

@@ -7,6 +7,7 @@ A kind is a word, with values after colons. Before the operation runs (nothing c
   html                a gateway's 502 page
   redirect:URL        307 to another host
   bare_403            403 whose `error` is a string
+  admin_key_401       401, as if the admin key had been ended
   cursor_400          400 for a request that carries a cursor (others do not count)
   throttle:N          429 after N requests a minute, for good; `throttle:N:retry-after` also says how long to wait
   late:S              504 now, and the change happens S seconds later
@@ -27,11 +28,17 @@ After it ran (the change was made):
   slow:N              N bytes a second
   gzip_bomb:N         N mebibytes of blanks after the answer, packed small
   endless             the body never ends
+  disable_key         OpenAI itself ends the newest key of a service account, as one found in public
+  rename_sa:NAME      somebody renames the newest service account
+
+A fault strikes the nth matching request and as many as `times` says; with a `share` it strikes that part of the requests,
+at random, the same ones for the same `seed`.
 """
 
 from __future__ import annotations
 
 import copy
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -47,7 +54,8 @@ _LASTING = {"throttle", "stale_list"}
 KINDS: Final = {
     "status", "delay", "drop_before", "html", "redirect", "bare_403", "cursor_400", "throttle", "late", "lie_200",
     "stale_list", "500_after", "drop_after", "truncate", "bad_json", "dup_page", "skip_item", "reorder",
-    "stuck_cursor", "missing", "set", "gzip_bomb", "null", "extra", "string_amounts", "slow", "endless",
+    "stuck_cursor", "missing", "set", "gzip_bomb", "null", "extra", "string_amounts", "slow", "endless", "admin_key_401",
+    "disable_key", "rename_sa",
 }  # fmt: skip
 
 
@@ -55,7 +63,8 @@ KINDS: Final = {
 class Fault:
     """One line of the script.
 
-    `operation` and `path` may hold `*`. `nth` counts matching requests from 1; `times` 0 means for ever.
+    `operation` and `path` may hold `*`. `nth` counts matching requests from 1; `times` 0 means for ever. `share` is between
+    0 and 1; below 1, `times` counts the strikes.
     """
 
     operation: str
@@ -63,7 +72,10 @@ class Fault:
     nth: int = 1
     times: int = 1
     path: str = "*"
+    share: float = 1.0
+    seed: int = 0
     seen: int = 0
+    struck: int = 0
     snapshot: Any = None
     until: float = 0.0
     throttle: Throttle = field(default_factory=Throttle)
@@ -79,6 +91,21 @@ class Fault:
     def number(self, default: float) -> float:
         return float(self.values[0]) if self.values else default
 
+    def strikes(self) -> bool:
+        """Whether the request that was just counted is struck."""
+        if self.seen < self.nth:
+            return False
+        if self.share >= 1:
+            strikes = self.times == 0 or self.seen < self.nth + self.times
+            self.struck += strikes
+            return strikes
+        if self.times and self.struck >= self.times:
+            return False
+        if random.Random(f"{self.seed} {self.operation} {self.kind} {self.seen}").random() >= self.share:  # noqa: S311
+            return False
+        self.struck += 1
+        return True
+
 
 class Faults:
     """The script, and the memory of pages served that some faults need."""
@@ -90,6 +117,8 @@ class Faults:
     def add(self, fault: Fault) -> None:
         if fault.word not in KINDS:
             raise ValueError(f"no fault of kind {fault.word!r}; known: {', '.join(sorted(KINDS))}")
+        if not 0 < fault.share <= 1:
+            raise ValueError("the share of a fault lies above 0 and at most at 1")
         if fault.word in _LASTING:
             fault.times = 0
         self._script.append(fault)
@@ -100,7 +129,7 @@ class Faults:
 
     def pending(self) -> list[Json]:
         """What is still to come, for people to look at."""
-        names = ("operation", "kind", "nth", "times", "path", "seen")
+        names = ("operation", "kind", "nth", "times", "path", "share", "seed", "seen", "struck")
         return [{name: getattr(fault, name) for name in names} for fault in self._script]
 
     def take(self, operation: str, method: str, path: str, *, has_cursor: bool) -> list[Fault]:
@@ -113,7 +142,7 @@ class Faults:
             if fault.word in {"cursor_400", "stuck_cursor"} and not has_cursor:
                 continue
             fault.seen += 1
-            if fault.seen >= fault.nth and (fault.times == 0 or fault.seen < fault.nth + fault.times):
+            if fault.strikes():
                 struck.append(fault)
         return struck
 
@@ -139,6 +168,8 @@ def refuse_before(fault: Fault, operation: str, now: float) -> None:
             raise Refusal(
                 403, {"error": "You have insufficient permissions for this operation. Missing scopes: api.management.read."}
             )
+        case "admin_key_401":
+            raise refusal(401, "Incorrect API key provided: sk-admin************.", code="invalid_api_key")
         case "cursor_400":
             raise invalid("Invalid cursor", "after", "invalid_cursor")
         case "throttle":

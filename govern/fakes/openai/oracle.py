@@ -11,7 +11,7 @@ from govern.fakes.openai import access, costs, invites, project_users
 from govern.fakes.openai.application import Served
 from govern.fakes.openai.organization import Organization
 from govern.fakes.openai.project_keys import access as owner_access
-from govern.fakes.openai.tables import Json
+from govern.fakes.openai.tables import Json, Key
 
 T = TypeVar("T")
 
@@ -43,6 +43,17 @@ class KeyRow(NamedTuple):
     access: str
     scopes: tuple[str, ...]
     expires_at: int | None
+
+
+class LifeRow(NamedTuple):
+    """A key that ever was: who held it, when it came and when it died (None: it lives). Times are Unix seconds."""
+
+    id: str
+    project_id: str
+    owner_kind: str
+    owner_id: str
+    created_at: int
+    died_at: float | None
 
 
 class MemberRow(NamedTuple):
@@ -107,6 +118,20 @@ class Oracle:
             return rows
 
         return self._read(read)
+
+    def key_lives(self) -> list[LifeRow]:
+        """Every key that was ever made, in that order. Death is a deletion, an expiry or an archived project."""
+        org = self._org
+
+        def life(key: Key) -> LifeRow:
+            ends = [end for end in (key.deleted_at, key.expires_at, org.tables.projects[key.project_id].archived_at) if end]
+            died = min(ends, default=None)
+            kind = "service_account" if key.owner_account_id else "user"
+            owner = key.owner_account_id or key.owner_user_id or ""
+            alive = died is None or died > org.clock.instant()
+            return LifeRow(key.id, key.project_id, kind, owner, key.created_at, None if alive else died)
+
+        return self._read(lambda: [life(key) for key in org.tables.keys.values()])
 
     def members(self) -> list[MemberRow]:
         """People only."""

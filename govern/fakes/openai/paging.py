@@ -51,7 +51,7 @@ def page(
 ) -> Json:
     """Cut one page out of `rows`, in the order of `place`, and render only that."""
     limit = call.query.integer("limit", low, maximum)
-    limit = default if limit is None else limit
+    limit = min(default if limit is None else limit, call.org.behaviour.longest_page or maximum)
     after, before = call.query.text("after"), call.query.text("before") if backwards else None
     placed = sorted(((place(call, id_of(row)), row) for row in rows), key=lambda item: item[0], reverse=descending)
     if after:

@@ -42,10 +42,13 @@ class Behaviour:
     string_amounts: bool = False
     costs_by_key_since: str | None = None
     """The first UTC day (ISO) whose costs can be grouped by key; None: every day."""
+    longest_page: int | None = None
 
     def __post_init__(self) -> None:
         if self.generation not in GENERATIONS:
             raise ValueError(f"generation must be one of {', '.join(GENERATIONS)}")
+        if self.longest_page is not None and self.longest_page < 1:
+            raise ValueError("a page holds at least one row")
 
 
 class Clock:

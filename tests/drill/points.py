@@ -11,15 +11,20 @@ from govern.offboarding import rules
 
 MONEY_FLOWS: Final = ("usage.sync", "delivery")
 """Drilled by `test_money_crashes`; everything else by `test_crashes`."""
+PLACEHOLDERS: Final = {
+    "name": [step for step, _ in rules.STEPS if step != "verify"],
+    "kind": ["observed_key.delete", "service_account.delete", "admin_key.delete"],
+}
+"""What stands in a name that is put together: a removal's steps, and the kinds of effect that share one handler."""
 
 
 def points() -> list[str]:
     """Every crash point in the source."""
     found: set[str] = set()
     for path in Path(govern.__file__).parent.rglob("*.py"):
-        for is_format, name in re.findall(r'crashpoint\((f?)"([^"]+)"\)', path.read_text()):
-            names = [name.replace("{name}", step) for step, _ in rules.STEPS if step != "verify"] if is_format else [name]
-            found.update(names)
+        for name in re.findall(r'crashpoint\(f?"([^"]+)"\)', path.read_text(encoding="utf-8")):
+            placed = re.search(r"\{(\w+)\}", name)
+            found.update([name.replace(placed[0], word) for word in PLACEHOLDERS[placed[1]]] if placed else [name])
     return sorted(found)
 
 
