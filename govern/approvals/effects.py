@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from govern.approvals import queries
 from govern.approvals.models import Approval, ApprovalState
 from govern.core import outbox
+from govern.core.crashpoints import crashpoint
 from govern.core.errors import Rejected, Throttled, Unavailable
 from govern.core.outbox import Claim, Later, wait_longer
 from govern.core.uow import UnitsOfWork
@@ -40,6 +41,7 @@ class Tell:
                 to = [asker.email] if asker else []
         wanted = self.mail is not None and asked is (row.state is ApprovalState.PENDING)
         refused = None
+        crashpoint("approval.tell.before_send")
         for number, address in enumerate(to if wanted else ()):
             assert self.mail is not None
             try:
@@ -50,10 +52,12 @@ class Tell:
                 if claim.attempt < MOST_ATTEMPTS:
                     return wait_longer(claim, trouble.sentence, least=30)
                 refused = Rejected(trouble.sentence)
+        crashpoint("approval.tell.sent")
         if refused is not None:
             raise refused
         with self.unit_of_work(claim.actor) as uow:
             outbox.settle(uow, claim)
+            crashpoint("approval.tell.before_commit")
         return None
 
 

@@ -22,7 +22,7 @@ from govern.core.outbox import Effect, EffectState
 from govern.keys.models import Key
 from govern.members.models import Invite
 from govern.openai.pacing import Pace
-from govern.settings import Mail, OpenAI, Removal, Sealing, Settings, Web
+from govern.settings import Mail, OpenAI, Removal, Sealing, Settings, Sync, Web
 from govern.web.app import create_app
 from govern.worker.runner import drain, run_job
 from tests.drill.nursery import ROUNDS, Order
@@ -48,6 +48,7 @@ def settings_of(given: Order) -> Settings:
         sealing=Sealing(keys=Secret(given["sealing"])),
         openai=OpenAI(admin_key=Secret(given["admin_key"]), base_url=given["openai"]),
         removal=Removal(second_look_seconds=0),
+        sync=Sync(backfill_days=4),
         web=Web(url="http://govern.test", wait_seconds=0),
         mail=Mail(**given.get("mail", {})),
     )
