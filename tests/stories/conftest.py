@@ -36,9 +36,3 @@ def stage_for(request: pytest.FixtureRequest, database: str) -> Stage:
     wanted = request.config.getoption("--database") or database
     ready: Stage = request.getfixturevalue("postgres_stage" if wanted == "postgresql" else "sqlite_stage")
     return ready
-
-
-@pytest.fixture
-def drill_stage(database: str, request: pytest.FixtureRequest) -> Stage:
-    """The stage of the database at hand."""
-    return stage_for(request, database)

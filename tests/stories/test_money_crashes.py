@@ -30,6 +30,7 @@ from tests.drill.points import MONEY_FLOWS, flow_of, points
 from tests.drill.stage import Stage
 from tests.given import ADMIN, EVE, World
 from tests.peers.mail import MailSink, mail_sink
+from tests.stories.conftest import stage_for
 from tests.usage.reported import MODEL
 
 pytestmark = pytest.mark.drill
@@ -54,16 +55,18 @@ class Drill:
 
 
 @pytest.fixture
-def drill(drill_stage: Stage) -> Iterator[Drill]:
-    world = drill_stage.fresh()
+def drill(point: str, request: pytest.FixtureRequest) -> Iterator[Drill]:
+    """The databases take turns."""
+    stage = stage_for(request, ("sqlite", "postgresql")[points().index(point) % 2])
+    world = stage.fresh()
     with mail_sink() as mails:
         mail = {
             "host": mails.host, "port": mails.port, "security": "none", "sender": "govern@acme.example",
             "admins": ["fin@acme.example"],
         }  # fmt: skip
-        order = drill_stage.order | {"mail": mail}
-        govern = hurried(order | {"openai": "http://openai.test/v1"}, httpx.WSGITransport(app=drill_stage.gate))
-        yield Drill(World(govern, world.openai), drill_stage, order, mails)
+        order = stage.order | {"mail": mail}
+        govern = hurried(order | {"openai": "http://openai.test/v1"}, httpx.WSGITransport(app=stage.gate))
+        yield Drill(World(govern, world.openai), stage, order, mails)
         govern.close()
 
 
@@ -94,6 +97,7 @@ def test_a_sync_killed_there_is_made_up_for(drill: Drill, point: str, nth: int, 
     if today not in undisturbed:
         spend(drill.world.openai)
         undisturbed[today] = bring_up(drill.world.govern)
+        drill.world.govern.engine.dispose()
         drill.world = replace(drill.world, openai=drill.stage.fresh().openai)
     spend(drill.world.openai)
     assert drill.worker(f"{point}:{nth}", job="usage.sync") == "SIGKILL"
@@ -144,8 +148,7 @@ def test_rollups_whose_making_is_killed_there_are_whole_afterwards(drill: Drill,
     assert any(len(row) == 2 and row[0] > 0 for row in mended)
 
 
-@pytest.mark.parametrize("nth", [1, 2])
-@pytest.mark.parametrize("point", of("delivery"))
+@pytest.mark.parametrize(("point", "nth"), [(point, index % 2 + 1) for index, point in enumerate(of("delivery"))])
 def test_an_alert_whose_delivery_is_killed_there_is_told(drill: Drill, point: str, nth: int) -> None:
     """Whether the mail went out before the worker died nobody knows: it is sent again under the same id."""
     world = drill.world
@@ -168,7 +171,6 @@ def test_an_alert_whose_delivery_is_killed_there_is_told(drill: Drill, point: st
     assert world.audit_holds()
 
 
-@pytest.mark.one_database
 @pytest.mark.parametrize("point", of("approval.tell"))
 def test_whoever_is_asked_for_a_yes_is_told(drill: Drill, point: str) -> None:
     world = drill.world
