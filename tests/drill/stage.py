@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ def drill_organization() -> FakeOpenAI:
 
 @dataclass
 class Strike:
-    """Kill or freeze the process while it waits for the answer to its nth request. `done`: OpenAI has done it by then."""
+    """Kill or freeze the process while it waits for the answer to its nth request. `done`: OpenAI has done it by then. `pid` 0
+    until the process is there."""
 
     pid: int
     nth: int
@@ -77,6 +79,8 @@ class Gate:
         if strike.seen != strike.nth:
             return self.openai.app(environ, start_response)
         self.strike = None
+        while not strike.pid:  # whoever forked it is about to say
+            time.sleep(0.001)
         if not strike.done:
             os.kill(strike.pid, strike.number)
             if strike.number == signal.SIGKILL:
