@@ -72,10 +72,8 @@ class Issue:
             with self.unit_of_work(claim.actor) as uow:
                 outbox.settle(uow, claim)
             return None
-        if claim.attempt > 1:
-            for account in self.issuer.find(native.project_id, native.name):
-                crashpoint("key.issue.sweep")
-                self.issuer.delete(native.project_id, account.id)
+        if claim.attempt > 1 and self._still_there(native):
+            return wait_longer(claim, "OpenAI still lists what an earlier attempt made.")
         crashpoint("key.issue.before_create")
         try:
             credential = self.issuer.create(native.project_id, native.name, native.lifetime_seconds)
@@ -103,6 +101,14 @@ class Issue:
                 outbox.settle(uow, claim)  # raises again for a lost claim: the newer attempt settles its own
         crashpoint("key.issue.recorded")
         return None
+
+    def _still_there(self, native: _Native) -> bool:
+        """Delete what an earlier attempt made; true if OpenAI goes on listing any of it, whatever it answered."""
+        left = self.issuer.find(native.project_id, native.name)
+        for account in left:
+            crashpoint("key.issue.sweep")
+            self.issuer.delete(native.project_id, account.id)
+        return bool(left) and bool(self.issuer.find(native.project_id, native.name))
 
     def _take_back(
         self, claim: Claim, native: _Native, credential: IssuedCredential, refusal: Rejected | Missing

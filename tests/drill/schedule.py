@@ -73,9 +73,10 @@ class Schedule:
 
     @property
     def needs_comparison(self) -> bool:
-        """Whether only the hourly comparison can find what is left: of a worker killed when it had lost its claim and not
-        yet taken back what it had made."""
-        return any(blow.then for blow in self.blows)
+        """Whether only the hourly comparison can find what is left: of a worker that had lost its claim, and then was killed
+        before it took back what it had made, or never learned what it had made."""
+        unanswered = any(trouble.operation in ("*.create", "*") for trouble in self.troubles)
+        return any(blow.then or (blow.freezes and unanswered) for blow in self.blows)
 
     def __str__(self) -> str:
         return "; ".join([self.flow, *map(str, self.troubles), *map(str, self.blows)])

@@ -116,6 +116,17 @@ def test_a_creation_that_lies_is_found_out(known: World, clock: FrozenDateTimeFa
     )  # fmt: skip
 
 
+def test_a_sweep_looks_whether_it_is_gone(known: World, clock: FrozenDateTimeFactory) -> None:
+    """An earlier attempt's account that OpenAI only pretends to delete does not stay behind."""
+    ledger = Ledger.at(known.openai)
+    known.openai.fault(CREATE, kind="drop_after")
+    known.openai.fault(DELETE, kind="lie_200")
+    key = known.requested_key(EVE, project=PROJECT)
+    known.finish(clock)
+    assert check(known, ledger) == []
+    assert known.reload(key).state is KeyState.LIVE
+
+
 ENDING = [
     *(Case(kind, DELETE, told) for kind, told in (
         ("status:500", ""), ("status:404", ""), ("status:400", "error"), ("drop_before", ""), ("html", ""),
