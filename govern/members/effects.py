@@ -36,10 +36,14 @@ class SendInvite:
         try:
             remote = _adopt(others, offered) or self.directory.invite(offered.email, offered.role, service.grants_of(offered))
         except (Rejected, Missing) as refusal:  # Missing: one of the projects is gone
-            with self.unit_of_work(claim.actor) as uow:
-                outbox.settle(uow, claim)
-                service.record_refused(uow, offered.id, refusal.sentence)
-            return None
+            # Refused because it is pending, sent by an attempt that died, and the listing above has missed it?
+            pending = [invite for invite in _pending(self.directory, offered.email) if _offers(invite, offered)]
+            if not pending:
+                with self.unit_of_work(claim.actor) as uow:
+                    outbox.settle(uow, claim)
+                    service.record_refused(uow, offered.id, refusal.sentence)
+                return None
+            remote = pending[0]
         crashpoint("invite.send.created")
         with self.unit_of_work(claim.actor) as uow:
             outbox.settle(uow, claim)
@@ -93,10 +97,14 @@ def _same(remote: RemoteInvite, email: str) -> bool:
     return remote.email.casefold() == email
 
 
+def _offers(remote: RemoteInvite, offered: Invite) -> bool:
+    return remote.role == offered.role and set(remote.projects) == set(service.grants_of(offered))
+
+
 def _adopt(pending: list[RemoteInvite], offered: Invite) -> RemoteInvite | None:
     """A pending invite that offers exactly the same. One that offers something else is another's: raise Rejected."""
     for remote in pending:
-        if remote.role == offered.role and set(remote.projects) == set(service.grants_of(offered)):
+        if _offers(remote, offered):
             return remote
     if pending:
         raise Rejected("OpenAI holds another pending invite for this address, with other rights. Cancel that one first.")

@@ -1,56 +1,38 @@
 """Kill and freeze workers at random places, while OpenAI is in trouble, and ask the oracle whether everything holds.
 
-Run N of seed S is drawn from "S:N" alone: `scripts/drill --seed S --only N` does it again. The last line is one JSON object;
-exits 1 where something did not hold.
+Run N of seed S is drawn from "S:N" alone: `scripts/drill --seed S --only N` does it again. With `--mutants` defects are planted
+in the code instead, one at a time, and each must be noticed. The last line is one JSON object; exits 1 where something did not
+hold, or a mutant lives.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import logging
+import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-import structlog
+from tests.drill.mutants import MUTANTS, Mutant, plant_ordered
+from tests.drill.planting import VARIABLE
 
-from tests.drill.run import carry_out_all
-from tests.drill.schedule import Schedule, draw
-from tests.drill.stage import memory_folder, stage
-from tests.peers import postgres
+Found = Mapping[str, Any]
 
 
 def main() -> int:
     given = _arguments()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    numbers = [given.only] if given.only is not None else range(given.start, given.start + given.runs)
     if given.part is not None:
-        return _part(given, numbers[given.part :: given.jobs])
-    began, figures, failed = time.monotonic(), Counter[str](), []
-    jobs = min(given.jobs, len(numbers))
-    with ThreadPoolExecutor(jobs) as pool:
-        for found in _merged(pool, [[*sys.argv[1:], "--jobs", str(jobs), "--part", str(part)] for part in range(jobs)]):
-            figures.update(runs=1, violated=bool(found["bad"]), **found["figures"])
-            if found["bad"]:
-                failed.append(found["run"])
-                print(f"--seed {given.seed} --only {found['run']}: {found['schedule']}", *found["bad"], sep="\n    ", flush=True)
-            elif given.only is not None:
-                print(f"--seed {given.seed} --only {found['run']}: {found['schedule']}\n    holds: {found['figures']}")
-            elif figures["runs"] % 250 == 0:
-                print(f"{figures['runs']} runs, {figures['kills']} kills, {figures['freezes']} freezes", flush=True)
-    seconds = round(time.monotonic() - began, 1)
-    whole = {"name": "drill", "database": given.database, "seed": given.seed, **figures, "seconds": seconds, "failed": failed}
-    print(json.dumps(whole))
-    return 1 if failed or figures["runs"] < len(numbers) else 0
+        plant_ordered()  # before anything of the service is imported
+        from tests.drill.part import do_part
+
+        return do_part(given)
+    return _mutants(given) if given.mutants else _random(given)
 
 
 def _arguments() -> argparse.Namespace:
@@ -62,16 +44,49 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, help="so many at once")
     parser.add_argument("--freeze-share", type=float, default=0.25, help="the part of blows that freeze instead of killing")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--mutants", action="store_true", help="plant a defect, see that it is noticed; then the next")
     parser.add_argument("--part", type=int, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.only is not None:
+        given.start, given.runs = given.only, 1
+    given.jobs = max(1, min(given.jobs, given.runs))
+    return given
 
 
-def _merged(pool: ThreadPoolExecutor, orders: list[list[str]]) -> Iterator[dict[str, Any]]:
+def _random(given: argparse.Namespace) -> int:
+    began, figures, failed = time.monotonic(), Counter[str](), []
+    with ThreadPoolExecutor(given.jobs) as pool:
+        for found in _merged(pool, [_process(part, given) for part in range(given.jobs)]):
+            figures.update(runs=1, violated=bool(found["bad"]), **found["figures"])
+            run = f"--seed {given.seed} --only {found['run']}: {found['schedule']}"
+            if found["bad"]:
+                failed.append(found["run"])
+                print(run, *found["bad"], sep="\n    ", flush=True)
+            elif given.only is not None:
+                print(run, f"holds: {found['figures']}", sep="\n    ")
+            elif figures["runs"] % 250 == 0:
+                print(f"{figures['runs']} runs, {figures['kills']} kills, {figures['freezes']} freezes", flush=True)
+    seconds = round(time.monotonic() - began, 1)
+    whole = {"name": "drill", "database": given.database, "seed": given.seed, **figures, "seconds": seconds, "failed": failed}
+    print(json.dumps(whole))
+    return 1 if failed or figures["runs"] < given.runs else 0
+
+
+def _process(part: int, given: argparse.Namespace, mutant: str = "") -> subprocess.Popen[str]:
+    options = {
+        "runs": given.runs, "seed": given.seed, "start": given.start, "jobs": given.jobs, "freeze-share": given.freeze_share,
+        "database": given.database, "part": part,
+    }  # fmt: skip
+    order = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.drill", *order, *(["--mutants"] if given.mutants else [])],
+        stdout=subprocess.PIPE, text=True, env=os.environ | {VARIABLE: mutant},
+    )  # fmt: skip
+
+
+def _merged(pool: ThreadPoolExecutor, processes: Sequence[subprocess.Popen[str]]) -> Iterator[Found]:
     """What all the processes report, as it comes."""
-    processes = [
-        subprocess.Popen([sys.executable, "-m", "tests.drill", *order], stdout=subprocess.PIPE, text=True) for order in orders
-    ]
-    queue: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+    queue: SimpleQueue[Found | None] = SimpleQueue()
 
     def read(process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
@@ -91,21 +106,27 @@ def _merged(pool: ThreadPoolExecutor, orders: list[list[str]]) -> Iterator[dict[
             yield found
 
 
-def _part(given: argparse.Namespace, numbers: Any) -> int:
-    """In one of the processes: do these runs and report each with a line of JSON."""
+def _mutants(given: argparse.Namespace) -> int:
+    """Each schedule must hold with the code as it is, and must not with the defect that it was written for."""
 
-    def schedules() -> Iterator[tuple[str, Schedule]]:
-        for number in numbers:
-            yield str(number), draw(f"{given.seed}:{number}", given.freeze_share)
+    def caught(mutant: Mutant) -> tuple[Mutant, Found | None]:
+        report, _ = _process(0, given, mutant.name).communicate()
+        return mutant, json.loads(report) if report else None
 
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="drill-", dir=memory_folder())))
-        server = stack.enter_context(postgres.server()) if given.database == "postgresql" else None
-        ready = stack.enter_context(stage(folder, server))
-        for number, schedule, outcome in carry_out_all(ready, schedules()):
-            figures = {"kills": outcome.kills, "freezes": outcome.freezes, "missed": outcome.missed, "faults": outcome.faults}
-            print(json.dumps({"run": int(number), "schedule": str(schedule), "figures": figures, "bad": outcome.bad}), flush=True)
-    return 0
+    report, _ = _process(0, given).communicate()
+    broken = [found for found in map(json.loads, report.splitlines()) if found["bad"]]
+    for found in broken:
+        print(f"without any defect: {found['schedule']}", *found["bad"], sep="\n    ")
+    alive = []
+    with ThreadPoolExecutor(given.jobs) as pool:
+        for mutant, found_or_none in pool.map(caught, MUTANTS):
+            bad = found_or_none["bad"] if found_or_none else []
+            print(f"{'caught' if bad else 'ALIVE '}  {mutant.name}", *bad[:1], sep="\n        ", flush=True)
+            alive += [] if bad else [mutant.name]
+    intact = len(report.splitlines()) - len(broken)
+    whole = {"name": "mutants", "database": given.database, "mutants": len(MUTANTS), "caught": len(MUTANTS) - len(alive)}
+    print(json.dumps({**whole, "holds_without": intact, "alive": alive}))
+    return 1 if alive or broken or intact < len(MUTANTS) else 0
 
 
 if __name__ == "__main__":

@@ -151,4 +151,7 @@ def _child(order: Order, prepared: Any) -> None:
 
 
 if __name__ == "__main__":
+    from tests.drill.mutants import plant_ordered
+
+    plant_ordered()
     _serve()

@@ -27,6 +27,7 @@ from govern.keys.models import ENDED_STATES, OPEN_STATES, Freeze, FreezeState, K
 from govern.members.models import Invite, InviteState
 from govern.offboarding.models import Offboarding, OffboardingState
 from govern.ports import ALL_SCOPES, read_scopes
+from tests.drill.oracle_listed import listed
 from tests.given import World
 
 PREFIX: Final = "govern:"
@@ -131,7 +132,7 @@ def check(world: World, ledger: Ledger) -> list[str]:
         bad.append("I11 the audit log's chain does not hold")
     for part in (_keys, _accounts, _freezes, _invites, _removals, _batches, _promises):
         bad += part(world, rows, ledger)
-    return bad
+    return bad + listed(world, natives(world.openai))
 
 
 def _foreign(openai: FakeOpenAI, ledger: Ledger) -> Iterable[str]:

@@ -25,10 +25,15 @@ class Outcome:
     faults: int = 0
     bad: list[str] = field(default_factory=list)
 
+    @property
+    def figures(self) -> dict[str, int]:
+        return {"kills": self.kills, "freezes": self.freezes, "missed": self.missed, "faults": self.faults}
+
 
 def carry_out(stage: Stage, schedule: Schedule) -> Outcome:
     """One run, from a world in which nothing has happened yet to the oracle's last word."""
     world, outcome = stage.fresh(), Outcome()
+    world.openai.behaviour.longest_page = schedule.page
     ledger = Ledger.at(world.openai)
     FLOWS[schedule.flow](world)
     for trouble in schedule.troubles:
@@ -92,11 +97,11 @@ def _finish(stage: Stage, world: World, outcome: Outcome) -> None:
         outcome.bad.append(str(error))
 
 
-def carry_out_all(stage: Stage, seeds: Iterator[tuple[str, Schedule]]) -> Iterator[tuple[str, Schedule, Outcome]]:
+def carry_out_all(stage: Stage, schedules: Iterator[tuple[int, Schedule]]) -> Iterator[tuple[int, Schedule, Outcome]]:
     """Each schedule with what came of it; one that broke on the way has failed as well."""
-    for seed, schedule in seeds:
+    for number, schedule in schedules:
         try:
             outcome = carry_out(stage, schedule)
         except Exception as error:
             outcome = Outcome(bad=[f"it broke: {type(error).__name__}: {error}"])
-        yield seed, schedule, outcome
+        yield number, schedule, outcome

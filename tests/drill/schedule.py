@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.drill.flows import FLOWS
+from tests.drill.mutants import Mutant
 from tests.drill.points import MONEY_FLOWS, flow_of, points
 
 LEADS_TO: Final[dict[str, tuple[str, ...]]] = {
@@ -70,16 +71,26 @@ class Schedule:
     flow: str
     troubles: tuple[Trouble, ...]
     blows: tuple[Blow, ...]
+    page: int | None = None
+    """The most rows that OpenAI puts on a page; None for its own habit."""
 
     @property
     def needs_comparison(self) -> bool:
         """Whether only the hourly comparison can find what is left: of a worker that had lost its claim, and then was killed
-        before it took back what it had made, or never learned what it had made."""
+        before it took back what it had made, or never learned what it had made; and what a listing has not shown."""
         unanswered = any(trouble.operation in ("*.create", "*") for trouble in self.troubles)
-        return any(blow.then or (blow.freezes and unanswered) for blow in self.blows)
+        overlooked = any(trouble.kind == "skip_item" for trouble in self.troubles)
+        return overlooked or any(blow.then or (blow.freezes and unanswered) for blow in self.blows)
 
     def __str__(self) -> str:
-        return "; ".join([self.flow, *map(str, self.troubles), *map(str, self.blows)])
+        pages = [f"pages of {self.page}"] if self.page else []
+        return "; ".join([self.flow, *pages, *map(str, self.troubles), *map(str, self.blows)])
+
+
+def of_mutant(mutant: Mutant) -> Schedule:
+    """The schedule that finds this defect."""
+    troubles = tuple(Trouble(*trouble) for trouble in mutant.troubles)
+    return Schedule(mutant.flow, troubles, tuple(Blow(*blow) for blow in mutant.blows), mutant.page)
 
 
 def draw(seed: str, freeze_share: float) -> Schedule:
@@ -93,7 +104,7 @@ def draw(seed: str, freeze_share: float) -> Schedule:
             kinds = [kind for kind in TROUBLE[operation] if kind != "skip_item" or kind not in {one.kind for one in troubles}]
             troubles.append(Trouble(operation, chance.choice(kinds), chance.randint(1, 6)))
     blows = tuple(_blow(chance, flow, chance.random() < freeze_share) for _ in range(chance.choice((1, 1, 1, 2, 2, 3))))
-    return Schedule(flow, tuple(troubles), blows)
+    return Schedule(flow, tuple(troubles), blows, chance.choice((None, None, None, 2)))
 
 
 def _blow(chance: random.Random, flow: str, freezes: bool) -> Blow:

@@ -20,7 +20,7 @@ from govern.core.lanes import Lane, in_lane
 from govern.fakes.openai import FakeOpenAI
 from govern.keys import sync
 from govern.keys.models import KeyState, ObservedKey
-from govern.members.models import Member
+from govern.members.models import InviteState, Member
 from govern.openai.pacing import Pace
 from govern.projects.models import ServiceAccount
 from govern.settings import Settings
@@ -125,6 +125,16 @@ def test_a_sweep_looks_whether_it_is_gone(known: World, clock: FrozenDateTimeFac
     known.finish(clock)
     assert check(known, ledger) == []
     assert known.reload(key).state is KeyState.LIVE
+
+
+def test_an_invite_that_a_listing_misses_is_adopted_all_the_same(known: World, clock: FrozenDateTimeFactory) -> None:
+    ledger = Ledger.at(known.openai)
+    known.openai.fault("invites.create", kind="drop_after")
+    known.openai.fault("invites.list", kind="skip_item", nth=2)
+    invite = known.invite("nina@acme.example")
+    known.finish(clock)
+    assert check(known, ledger) == []
+    assert known.reload(invite).state is InviteState.PENDING
 
 
 ENDING = [
