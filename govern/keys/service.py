@@ -170,8 +170,9 @@ def record_ended(uow: UnitOfWork, version_id: str) -> None:
     _end_freeze(uow, version)
     uow.session.flush()
     _follow_versions(uow, key)
-    ended = "revoked" if version.state is KeyState.REVOKED else "aborted"
-    audit.record(uow, f"key.{ended}" if key.state in ENDED_STATES else f"key.version_{ended}", key, version=version.id)
+    # A key that once lived was revoked, even where the last version to end was one that never came to be.
+    ended = f"key.{key.state.value}" if key.state in ENDED_STATES else f"key.version_{version.state.value}"
+    audit.record(uow, ended, key, version=version.id)
 
 
 def record_absence(uow: UnitOfWork, version_id: str, *, gone: bool, second_look: timedelta) -> bool:

@@ -94,7 +94,7 @@ MUTANTS: Final = (
     Mutant(
         "only the first page is read",
         (Change("govern.openai.pages", "_pages", "if not more:\n    return pages", "return pages"),),
-        "key.issue", (("key.issue.created", 1, False),), (), 1,
+        "key.revoke", (), (), 1,
     ),
     Mutant(
         "an issued key is not on record",

@@ -18,7 +18,7 @@ from tests.stories.conftest import stage_for
 pytestmark = pytest.mark.drill
 
 
-@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize("number", range(6))
 def test_random_blows(number: int, request: pytest.FixtureRequest) -> None:
     schedule = draw(f"suite:{number}", 0.4)
     assert carry_out(stage_for(request, ("sqlite", "postgresql")[number % 2]), schedule).bad == [], schedule
