@@ -18,7 +18,7 @@ from govern.core.crypto import contains_secret
 from govern.core.uow import Actor, ActorKind, UnitOfWork, UnitsOfWork
 from govern.inventory import queries
 from govern.inventory.models import EventLog, ProviderEvent
-from govern.inventory.rules import NEAR, Calls, JoinedBy
+from govern.inventory.rules import NEAR, Calls
 from govern.keys.models import KeyVersion, ObservedKey
 from govern.projects.models import Project, ServiceAccount
 
@@ -116,11 +116,12 @@ def _judge(uow: UnitOfWork, rows: Sequence[ProviderEvent]) -> None:
         return
     session = uow.session
     our_keys = queries.our_admin_keys(session)
-    near = sa.select(ProviderCall).where(
-        ProviderCall.at >= min(row.at for row in rows) - NEAR, ProviderCall.at <= max(row.at for row in rows) + NEAR
+    begin, end = min(row.at for row in rows) - NEAR, max(row.at for row in rows) + NEAR
+    near = sa.select(ProviderCall).where(ProviderCall.at >= begin, ProviderCall.at <= end)
+    joined = sa.select(ProviderEvent.call_id, ProviderEvent.type).where(
+        ProviderEvent.call_id.is_not(None), ProviderEvent.at >= begin - NEAR, ProviderEvent.at <= end + NEAR
     )
-    by_kind = sa.select(ProviderEvent.call_id, ProviderEvent.type).where(ProviderEvent.joined_by == JoinedBy.KIND)
-    spent = {(str(row[0]), row[1]) for row in session.execute(by_kind)}
+    spent = {(str(row[0]), row[1]) for row in session.execute(joined)}
     calls = Calls(session.scalars(near.order_by(ProviderCall.id)).all(), spent)
     owners = _owners(session, {row.resource_remote_id for row in rows if row.resource_remote_id})
     for row in sorted(rows, key=lambda each: each.at):

@@ -62,7 +62,8 @@ class Calls:
 
     calls: Iterable[ProviderCall]
     spent: set[tuple[str, str]] = field(default_factory=set)
-    """(call, kind of event) that a nameless creation has explained already."""
+    """(call, type of event) that a call has explained already: a nameless creation explains one of a type, and of several calls
+    about the same thing each explains an event of its own."""
 
     def __post_init__(self) -> None:
         self._by_request: dict[str, ProviderCall] = {}
@@ -91,15 +92,21 @@ class Calls:
         principal = event.details.get("principal_id")
         owners = [owner_id, *(event.details.get(name) for name in _OWNERS)] if _is_end(event.type) else []
         for subject in (event.resource_id, *owners):
-            for call, names in self._by_subject.get(str(subject), ()) if subject else ():
-                if _same_deed(call, event) and (principal is None or str(principal) in names):
-                    return Explanation(call.id, JoinedBy.SUBJECT)
-        for call in self._nameless:
-            spent = (call.id, event.type)
-            if spent not in self.spent and _begins(event.type) and _same_deed(call, event) and _kind(event.type) in _kinds(call):
-                self.spent.add(spent)
-                return Explanation(call.id, JoinedBy.KIND)
+            about = self._by_subject.get(str(subject), ()) if subject else ()
+            meant = [call for call, names in about if _same_deed(call, event) and (principal is None or str(principal) in names)]
+            if meant:
+                return self._spend(min(meant, key=lambda call: self._unlikely(call, event)), event, JoinedBy.SUBJECT)
+        for call in self._nameless if _begins(event.type) else ():
+            if (call.id, event.type) not in self.spent and _same_deed(call, event) and _kind(event.type) in _kinds(call):
+                return self._spend(call, event, JoinedBy.KIND)
         return None
+
+    def _unlikely(self, call: ProviderCall, event: RemoteEvent) -> tuple[bool, timedelta, str]:
+        return (call.id, event.type) in self.spent, abs(event.at - call.at), call.id
+
+    def _spend(self, call: ProviderCall, event: RemoteEvent, by: JoinedBy) -> Explanation:
+        self.spent.add((call.id, event.type))
+        return Explanation(call.id, by)
 
 
 def named(call: ProviderCall) -> frozenset[str]:
