@@ -24,6 +24,8 @@ def environment(database_url: str, openai_url: str, admin_key: str | None, **set
     mine |= {
         "GOVERN_MODE": "test", "GOVERN_DATABASE_URL": database_url, "GOVERN_SEALING_KEYS": SEALING_KEYS,
         "GOVERN_OPENAI_BASE_URL": f"{openai_url}/v1", "PYTHONPATH": str(ROOT),
+        # Jobs of the timetable run here too; what they do with a year is tested in one process.
+        "GOVERN_SYNC_BACKFILL_DAYS": "3", "GOVERN_SYNC_HISTORY_DAYS": "5",
     }  # fmt: skip
     if admin_key is not None:
         mine["GOVERN_OPENAI_ADMIN_KEY"] = admin_key

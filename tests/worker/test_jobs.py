@@ -14,7 +14,7 @@ from govern.jobs import queries, service
 from govern.jobs.models import RunState
 from govern.jobs.rules import NAMES
 from govern.keys.models import KeyState
-from govern.settings import Settings
+from govern.settings import Settings, Sync
 from govern.worker.jobs import timetable
 from govern.worker.runner import drain, run_job
 from tests.given import ADMIN, World
@@ -28,6 +28,12 @@ def test_the_timetable_and_the_names_that_can_be_asked_for_are_the_same() -> Non
     for job in jobs:
         assert job.after is None or job.after in begun
         begun.append(job.name)
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """With a short history: what becomes of a long one is tested with the usage."""
+    return settings.model_copy(update={"sync": Sync(backfill_days=5, history_days=10)})
 
 
 @pytest.mark.parametrize("name", NAMES)
