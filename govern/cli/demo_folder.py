@@ -174,6 +174,7 @@ directory_minutes = 2
 usage_minutes = 1
 costs_minutes = 10
 backfill_days = 62
+history_days = 62
 """
 
 

@@ -102,6 +102,7 @@ def token(service: Govern) -> str:
 api = schemathesis.openapi.from_wsgi("/api/openapi.json", STAGE)
 
 
+@pytest.mark.one_database
 @api.parametrize()
 @settings(
     max_examples=4,
