@@ -5,7 +5,8 @@ A few dozen threads are all that helps: the pacing decides how many calls go out
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -17,6 +18,16 @@ THREADS: Final = 16
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
+
+
+def interleaved(items: Iterable[T], group: Callable[[T], Hashable]) -> list[T]:
+    """One of each group in turn: groups wait for throttles of their own, and none shall hold all the threads."""
+    seen: Counter[Hashable] = Counter()
+    placed = []
+    for place, item in enumerate(items):
+        seen[group(item)] += 1
+        placed.append((seen[group(item)], place, item))
+    return [item for _, _, item in sorted(placed, key=lambda each: each[:2])]
 
 
 @dataclass(frozen=True)

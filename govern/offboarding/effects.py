@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from govern.core import outbox
-from govern.core.abreast import Outcomes, abreast
+from govern.core.abreast import Outcomes, abreast, interleaved
 from govern.core.clock import utcnow
 from govern.core.crashpoints import crashpoint
 from govern.core.errors import Missing, ProviderError, Rejected, Throttled
@@ -193,7 +193,8 @@ class _Walk:
         standing = [thing for thing in self.case.standing(kinds) if thing not in self.case.ours]
         for name in kinds:
             crashpoint(f"offboarding.{name}.before")
-        found = abreast({thing: partial(endings.end, thing, seats) for thing in standing})
+        in_turn = interleaved(standing, lambda thing: thing.kind)
+        found = abreast({thing: partial(endings.end, thing, seats) for thing in in_turn})
         refused = {thing: error.sentence for thing, error in found.refusals.items() if isinstance(error, Rejected | Missing)}
         self.troubles += [error for thing, error in found.refusals.items() if thing not in refused]
         if standing:
@@ -210,7 +211,8 @@ class _Walk:
         """Read these listings side by side; what they show of the person. `keep`: see `record.read`."""
         case = self.case
         unready = {f"{name}:{version.project}" for version in case.versions if version.making for name in ("keys", "accounts")}
-        tasks = {name: partial(self.run.looks.read, case, here, name) for name in listings if name not in unready}
+        in_turn = interleaved(listings, lambda name: name.partition(":")[0])
+        tasks = {name: partial(self.run.looks.read, case, here, name) for name in in_turn if name not in unready}
         found: Outcomes[str, Seen] = abreast(tasks)
         self.troubles += found.refusals.values()
         shown: dict[Thing, str | None] = {}

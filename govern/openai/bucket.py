@@ -8,7 +8,7 @@ again after a minute. So a bucket starts without a limit (or with a configured o
 - accepted calls that had to share the bucket raise it: quickly up to four fifths of the rate last refused, then slowly.
 
 Interactive calls take a token at once, going into debt if need be, and wait until the debt is paid: first come, first
-served. Background calls take one only if a reserve remains, so never while an interactive call waits.
+served. Background calls take one only if a reserve remains, so never while an interactive call waits or will be back in a moment.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ FIRST_GUESS: Final = 4.0
 """Requests a minute after a first refusal that came before we had sent enough to count."""
 LONGEST_PAUSE: Final = 300.0
 """Seconds for which a `Retry-After` is believed; absurd values would stop everything."""
+BACK_WITHIN: Final = 5.0
+"""Seconds after which an interactive caller that was told when to come back has come back."""
 WINDOW: Final = 60.0
 DECREASE: Final = 0.8
 QUICK: Final = 1.05
@@ -58,6 +60,7 @@ class Bucket:
     tokens: float = 0.0
     refused_per_minute: float | None = None
     blocked_until: float = float("-inf")
+    wanted_until: float = float("-inf")
     refusals: int = 0
     in_a_row: int = 0
     _row_began: float = 0.0
@@ -99,15 +102,17 @@ class Bucket:
         if lane is Lane.INTERACTIVE:
             self.tokens -= 1
             return max(blocked, self._seconds_for(-self.tokens))
-        wait = max(blocked, self._seconds_for(1 + self.reserve - self.tokens))
+        wait = max(blocked, self.wanted_until - now, self._seconds_for(1 + self.reserve - self.tokens))
         if wait == 0:
             self.tokens -= 1
         return wait
 
-    def give_back(self) -> None:
-        """Undo an interactive `take` whose caller would not wait."""
+    def turn_away(self, now: float, wait: float) -> None:
+        """Undo an interactive `take` whose caller would not wait so long. It comes back after that time, and background calls
+        leave it what flows in until then."""
         if self.per_minute is not None:
             self.tokens = min(self.capacity, self.tokens + 1)
+        self.wanted_until = max(self.wanted_until, now + min(LONGEST_PAUSE, wait) + BACK_WITHIN)
 
     def permit(self, now: float, waited: float) -> Permit:
         """The permit for a token that was taken."""

@@ -78,7 +78,7 @@ class Pacing:
                     return bucket.permit(now, waited)
                 if waited + wait > patience or self._closing.is_set():
                     if due is not None:
-                        bucket.give_back()
+                        bucket.turn_away(now, wait)
                     break
             # Counted from what was asked for, not from the clock: under a frozen clock the patience must end all the same.
             nap = max(0.001, min(wait, _NAP) if lane is Lane.BACKGROUND else wait)

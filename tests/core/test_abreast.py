@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from govern.core.abreast import abreast
+from govern.core.abreast import abreast, interleaved
 from govern.core.errors import Rejected, Throttled
 from govern.core.lanes import Lane, current_lane, in_lane
 
@@ -38,6 +38,11 @@ def test_no_more_at_once_than_allowed() -> None:
 
     assert len(abreast(dict.fromkeys(range(12), task), threads=3).answers) == 12
     assert most[0] <= 3
+
+
+def test_no_group_holds_all_the_threads() -> None:
+    assert interleaved(["a1", "a2", "a3", "b1", "c1", "b2"], lambda word: word[0]) == ["a1", "b1", "c1", "a2", "b2", "a3"]
+    assert interleaved([], lambda word: word) == []
 
 
 def test_what_the_provider_refuses_is_told_by_name_and_a_bug_is_raised() -> None:

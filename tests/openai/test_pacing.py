@@ -74,6 +74,23 @@ def test_who_would_wait_too_long_is_told_at_once_how_long_and_leaves_no_debt(tic
     assert ticker.seconds == pytest.approx(10)
 
 
+def test_what_flows_in_meanwhile_is_kept_for_whoever_was_turned_away_and_comes_back(ticker: Ticker) -> None:
+    """A removal that comes back in ten seconds must not find that a sync has taken its tokens in between."""
+    pacing = paced(ticker, requests_per_minute=60, burst=4)
+    for _ in range(14):
+        pacing.acquire(FAMILY, Lane.INTERACTIVE, 60)
+    debt = ticker.seconds
+    with pytest.raises(Throttled):
+        pacing.acquire(FAMILY, Lane.INTERACTIVE, 0.5)
+    ticker.sleep(4)  # the bucket is full again
+    with pytest.raises(Throttled):
+        pacing.acquire(FAMILY, Lane.BACKGROUND, 0)
+    pacing.acquire(FAMILY, Lane.INTERACTIVE, 0)
+    ticker.sleep(5)
+    pacing.acquire(FAMILY, Lane.BACKGROUND, 0)
+    assert debt > 0
+
+
 def test_patience_ends_even_on_a_clock_that_stands_still() -> None:
     naps: list[float] = []
     pacing = Pacing(requests_per_minute=6, burst=1, clock=lambda: 0.0, sleep=naps.append)
