@@ -117,3 +117,10 @@ def newest_for(session: Session, kind: str, mark: str) -> Approval | None:
     """The last asking of this kind and mark, however it ended."""
     query = sa.select(Approval).where(Approval.kind == kind, Approval.mark == mark).order_by(Approval.id.desc()).limit(1)
     return session.scalars(query).one_or_none()
+
+
+def is_suspended(session: Session, row: Approval) -> bool:
+    """Whether whoever asked, or whom it is for, is suspended: then it waits."""
+    ids = [id_ for id_ in (row.requested_person_id, row.for_person_id) if id_]
+    stopped = sa.select(Person.id).where(Person.id.in_(ids), Person.state == PersonState.SUSPENDED)
+    return session.scalar(stopped.limit(1)) is not None

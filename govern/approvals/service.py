@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -91,6 +91,8 @@ def decide(uow: UnitOfWork, approval_id: str, *, by: str, approve: bool, reason:
         if person_id == by and person.state is not PersonState.ACTIVE:
             raise NotAllowed("Whoever decides has to be with the company.")
     row = uow.session.get_one(Approval, approval_id, with_for_update=True, populate_existing=True)
+    if approve and queries.is_suspended(uow.session, row):
+        raise Conflict("Whoever asked for it, or whom it is for, is suspended. It waits until they are resumed.")
     rules.check_open(row.state, row.expires_at, uow.now)
     people_behind = {by} | queries.people_behind(uow.session, uow.actor)
     rules.check_may_decide(queries.question(uow.session, row), people_behind, queries.held_by(uow.session, by))
@@ -124,6 +126,7 @@ def expire_due(uow: UnitOfWork) -> dict[str, int]:
     """End what waited too long."""
     due = sa.select(Approval).where(Approval.state == ApprovalState.PENDING, Approval.expires_at <= uow.now)
     rows = uow.session.scalars(due.order_by(Approval.id).with_for_update()).all()
+    rows = [row for row in rows if not queries.is_suspended(uow.session, row)]  # their time stands still
     for row in rows:
         _expire(uow, row)
         outbox.enqueue(uow, "approval.tell", f"{row.id}:decided", {"approval": row.id, "note": "decided"})
@@ -142,6 +145,19 @@ def freeze_for(uow: UnitOfWork, person_id: str) -> int:
     rows = uow.session.scalars(made.order_by(Approval.id).with_for_update()).all()
     for row in rows:
         _end(uow, row, ApprovalState.FROZEN, "Whoever asked, or whom it is for, is being removed.")
+    return len(rows)
+
+
+def go_on_for(uow: UnitOfWork, person_id: str, *, since: datetime) -> int:
+    """They are resumed: what waits that they asked for, or that is for them, gets back the time that it stood still."""
+    made = sa.select(Approval).where(
+        Approval.state == ApprovalState.PENDING,
+        sa.or_(Approval.requested_person_id == person_id, Approval.for_person_id == person_id),
+    )
+    rows = uow.session.scalars(made.order_by(Approval.id).with_for_update()).all()
+    for row in rows:
+        row.expires_at += uow.now - max(since, row.asked_at)
+        audit.record(uow, "approval.goes_on", row, until=row.expires_at)
     return len(rows)
 
 

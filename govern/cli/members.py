@@ -13,11 +13,13 @@ from govern.cli.projects import project_id_of
 from govern.cli.waiting import carried_out
 from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput, NotFound, Rejected
+from govern.keys.models import FreezeState
 from govern.members import queries, service
 from govern.members.models import Invite, InviteState, Member
 from govern.offboarding import queries as removals
 from govern.offboarding import service as offboarding
-from govern.offboarding.models import OffboardingState
+from govern.offboarding import suspending
+from govern.offboarding.models import KeyFate, OffboardingState, SuspensionState
 from govern.offboarding.preview import Preview, facts, preview
 from govern.offboarding.witnesses import heard
 
@@ -128,6 +130,61 @@ def revoke(who: str, reason: str, dry_run: bool, as_json: bool) -> None:
     waiting = f" Waiting for: {removal.waiting_for}" if removal.waiting_for else ""
     pending = f"{removal.email} is contained: nothing works here any more. The removal at OpenAI is under way.{waiting}"
     output.show_one(row, as_json=as_json, sentence=f"{removal.email} is removed, and proven absent." if done else pending)
+
+
+@members.command()
+@click.argument("who", metavar="ID-OR-EMAIL")
+@click.option("--reason", default="", help="Why; it stands in the audit log. Needed unless --dry-run.")
+@click.option(
+    "--keys",
+    type=click.Choice([fate.value for fate in KeyFate]),
+    default=KeyFate.FREEZE.value,
+    show_default=True,
+    help="What becomes of their keys. Only frozen ones are given back.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what it would stop, and what not.")
+@host.as_json
+def suspend(who: str, reason: str, keys: str, dry_run: bool, as_json: bool) -> None:
+    """Cut a person off for a while: sign-ins and tokens end, keys freeze, nothing is lost. Repeating it does no harm."""
+    with host.opened() as govern:
+        generation, actor = govern.settings.openai.generation, host.host_actor()
+        if dry_run:
+            with govern.unit_of_work.reading() as session:
+                would = suspending.preview(session, who, actor_id=actor.id, generation=generation)
+            said = [f"{len(would.keys)} keys would be frozen.", *would.remains, would.refused or "", "Nothing was done."]
+            output.show_one(
+                suspending.foreseen(would), as_json=as_json,
+                sentence=" ".join(said),
+            )  # fmt: skip
+            return
+        with govern.unit_of_work(actor) as uow:
+            row_id = suspending.suspend(uow, who, reason=reason, generation=generation, fate=KeyFate(keys)).id
+        _show_suspension(govern, row_id, as_json=as_json, under_way=FreezeState.FREEZING)
+
+
+@members.command()
+@click.argument("who", metavar="ID-OR-EMAIL")
+@click.option("--reason", required=True, help="Why; it stands in the audit log.")
+@host.as_json
+def resume(who: str, reason: str, as_json: bool) -> None:
+    """Let a suspended person go on: sign-in, and exactly the keys that were frozen, are given back."""
+    with host.opened() as govern:
+        with govern.unit_of_work(host.host_actor()) as uow:
+            row_id = suspending.resume(uow, who, reason=reason).id
+        _show_suspension(govern, row_id, as_json=as_json, under_way=FreezeState.THAWING)
+
+
+def _show_suspension(govern: Govern, row_id: str, *, as_json: bool, under_way: FreezeState) -> None:
+    def settled(session: Session) -> bool:
+        return not suspending.standing(session, removals.get_suspension(session, row_id))[under_way]
+
+    done = carried_out(govern, settled)
+    with govern.unit_of_work.reading() as session:
+        whole = suspending.facts(removals.get_suspension(session, row_id), session)
+    frozen, pending = whole["freezes"][FreezeState.FROZEN.value], "" if done else " OpenAI is still being asked."
+    begun = whole["state"] is SuspensionState.SUSPENDED
+    said = f"{whole['email']} is suspended; {frozen} keys are frozen." if begun else f"{whole['email']} is resumed."
+    output.show_one(whole, as_json=as_json, sentence=" ".join([said + pending, *whole["remains"]]))
 
 
 @members.command()

@@ -38,6 +38,7 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "members:read": "See people, members, invites and removals.",
         "members:invite": "Offer a seat, send it again, take it back.",
         "members:revoke": "Remove a person from the organization: keys, places in projects, seat.",
+        "members:suspend": "Suspend a person, and let them resume.",
         "projects:read": "See projects and who stands in them.",
         "keys:read": "See keys, never their values.",
         "keys:issue": "Have a key issued.",

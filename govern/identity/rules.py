@@ -10,6 +10,7 @@ from typing import Final
 from govern.core.crypto import redact
 from govern.core.errors import NotAllowed
 from govern.identity.permissions import RANKING, Role
+from govern.people.models import PersonState
 
 IDLE: Final = timedelta(minutes=30)
 """A session that was not used for so long is over."""
@@ -127,3 +128,13 @@ def device_name(said: str | None) -> str:
 def is_over(*, created_at: datetime, seen_at: datetime, ended_at: datetime | None, now: datetime) -> bool:
     """Whether a session no longer counts."""
     return ended_at is not None or now - created_at >= ABSOLUTE or now - seen_at >= IDLE
+
+
+def check_may_enter(state: PersonState) -> None:
+    """Raise NotAllowed unless the person is with the company and not suspended, in words for themselves."""
+    if state is PersonState.SUSPENDED:
+        raise NotAllowed(
+            "Your access here is suspended. An administrator can resume it; your keys and places are kept until then."
+        )
+    if state is not PersonState.ACTIVE:
+        raise NotAllowed("Your access here has ended. If you are back, ask an administrator to welcome you back.")

@@ -53,8 +53,7 @@ def sign_in(
     Raises NotAllowed with a sentence that says what the provider sent and what was expected.
     """
     person = _person_of(uow, identity, policy)
-    if person.state is not PersonState.ACTIVE:
-        raise NotAllowed("Your access here has ended. If you are back, ask an administrator to welcome you back.")
+    rules.check_may_enter(person.state)
     role = rules.role_of(policy, identity.role_values)
     _stand(uow, person, [role.value], identity.issuer)
     return _begin(uow, person, [role.value], identity=identity, id_token=id_token, agent=agent, replaces=replaces)
@@ -250,8 +249,7 @@ def use_setup_link(uow: UnitOfWork, value: str, *, agent: str | None = None, rep
         found = uow.session.scalars(query).one_or_none()
     link = check_setup_link(found, uow.now)
     person = people.ensure(uow, link.email, link.name)
-    if person.state is not PersonState.ACTIVE:
-        raise NotAllowed(f"{person.name} is being removed or has left, and cannot sign in.")
+    rules.check_may_enter(person.state)
     link.used_at = uow.now
     _stand(uow, person, link.roles, _SETUP)
     audit.record(uow, "setup_link.used", link, email=link.email)

@@ -19,7 +19,8 @@ LONGEST: Final = timedelta(days=365)  # OpenAI's own limit for an expiry: 31,536
 def check_may_hold(person: Person, project: Project, *, held: int, most_per_person: int) -> None:
     """Raise PolicyViolation if this person may not be given a key in this project."""
     if person.state is not PersonState.ACTIVE:
-        raise PolicyViolation(f"{person.name} is being removed or has left, and cannot be given a key.", "person_active")
+        why = "is suspended" if person.state is PersonState.SUSPENDED else "is being removed or has left"
+        raise PolicyViolation(f"{person.name} {why}, and cannot be given a key.", "person_active")
     if project.archived_at is not None or project.vanished_at is not None:
         raise PolicyViolation(f"The project {project.name} is archived; choose another.", "project_open")
     if project.is_default:

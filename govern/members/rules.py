@@ -29,6 +29,8 @@ def check_may_invite(email: str, *, person: Person | None, member: Member | None
         raise Conflict(f"{email} is a member already.")
     if open_invite is not None:
         raise Conflict(f"{email} has an open invite already; cancel or re-send that one.", invite=open_invite.id)
+    if person is not None and person.state is PersonState.SUSPENDED:
+        raise PolicyViolation(f"{email} is suspended. Resume them instead of inviting them.", "person_active")
     if person is not None and person.state is PersonState.LEAVING:
         raise PolicyViolation(f"{email} is being removed; wait until that is done.", "person_active")
 
@@ -54,4 +56,7 @@ def check_may_resend(invite: Invite) -> None:
 def check_may_remove(member: Member | None, *, owners: int) -> None:
     """Raise PolicyViolation for the last owner: nobody could manage the organization any more."""
     if member is not None and member.vanished_at is None and member.role == "owner" and owners <= 1:
-        raise PolicyViolation("This is the organization's last owner. Make somebody else an owner first.", "last_owner")
+        raise PolicyViolation(
+            "This is the organization's last owner who is neither suspended nor leaving. Make somebody else an owner first.",
+            "last_owner",
+        )

@@ -99,6 +99,56 @@ class Offboarding(Base):
         return sum(step["state"] == "done" for step in self.steps)
 
 
+class SuspensionState(StrEnum):
+    """SUSPENDED until RESUMED, or until REMOVED instead."""
+
+    SUSPENDED = "suspended"
+    RESUMED = "resumed"
+    REMOVED = "removed"
+
+
+class KeyFate(StrEnum):
+    """What becomes of the keys of somebody who is suspended. Only FREEZE is given back."""
+
+    FREEZE = "freeze"
+    REVOKE = "revoke"
+    LEAVE = "leave"
+
+
+class Suspension(Base):
+    """Somebody cut off for a while. At most one that lasts per person.
+
+    `freezes` are the freezes that it began, so that exactly those are thawed; `remains` what it could not stop, in sentences.
+    """
+
+    __tablename__ = "suspensions"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    person_id: Mapped[str] = mapped_column(sa.ForeignKey("people.id"), index=True)
+    email: Mapped[str] = mapped_column(sa.String(320))
+    state: Mapped[SuspensionState] = mapped_column(words(SuspensionState))
+    fate: Mapped[KeyFate] = mapped_column(words(KeyFate))
+    reason: Mapped[str] = mapped_column(sa.String(500))
+    started_by: Mapped[str] = mapped_column(sa.String(120))
+    started_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    freezes: Mapped[list[str]] = mapped_column(sa.JSON)
+    revoked: Mapped[list[str]] = mapped_column(sa.JSON)
+    remains: Mapped[list[str]] = mapped_column(sa.JSON)
+    ended_by: Mapped[str | None] = mapped_column(sa.String(120))
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    end_reason: Mapped[str | None] = mapped_column(sa.String(500))
+
+    __table_args__ = (
+        sa.Index(
+            "uq_suspensions_open",
+            "person_id",
+            unique=True,
+            sqlite_where=sa.text("state = 'suspended'"),
+            postgresql_where=sa.text("state = 'suspended'"),
+        ),
+    )
+
+
 class Holding(Base):
     """One thing that the person held at OpenAI, from when it was found to when its end was proven.
 

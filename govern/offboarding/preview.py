@@ -91,7 +91,7 @@ def preview(session: Session, id_or_email: str, now: datetime) -> Preview:
     places = [project for project, _ in projects.places_of(session, member.remote_id)] if member else []
     refused = None
     try:
-        member_rules.check_may_remove(member, owners=members.count_owners(session))
+        member_rules.check_may_remove(member, owners=members.owners_with(session, member))
         rules.check_own_branch(owns_our_admin_key(session, subject))
     except PolicyViolation as violation:
         refused = violation.sentence

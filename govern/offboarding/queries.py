@@ -13,7 +13,7 @@ from govern.core.errors import NotFound
 from govern.inventory.models import AdminKey
 from govern.members import queries as members
 from govern.members.models import Invite, Member
-from govern.offboarding.models import Holding, Offboarding, OffboardingState
+from govern.offboarding.models import Holding, Offboarding, OffboardingState, Suspension, SuspensionState
 from govern.people import queries as people
 from govern.people.models import Person
 
@@ -76,6 +76,26 @@ def proven(session: Session, offboarding_ids: Sequence[str]) -> dict[str, tuple[
     query = sa.select(Holding.offboarding_id, sa.func.count(Holding.proven_at), sa.func.count()).group_by(Holding.offboarding_id)
     rows = session.execute(query.where(Holding.offboarding_id.in_(offboarding_ids)))
     return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def open_suspension(session: Session, person_id: str) -> Suspension | None:
+    """The suspension that lasts, if any."""
+    query = sa.select(Suspension).where(Suspension.person_id == person_id, Suspension.state == SuspensionState.SUSPENDED)
+    return session.scalars(query).one_or_none()
+
+
+def latest_suspension(session: Session, person_id: str) -> Suspension | None:
+    """The newest suspension of the person, over or not."""
+    query = sa.select(Suspension).where(Suspension.person_id == person_id).order_by(Suspension.id.desc()).limit(1)
+    return session.scalars(query).first()
+
+
+def get_suspension(session: Session, suspension_id: str) -> Suspension:
+    """The suspension. Raises NotFound."""
+    row = session.get(Suspension, suspension_id)
+    if row is None:
+        raise NotFound(f"There is no suspension {suspension_id!r}.")
+    return row
 
 
 def due_for_seal(session: Session, done_before: datetime) -> Sequence[Offboarding]:

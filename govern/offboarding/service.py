@@ -23,7 +23,7 @@ from govern.members import rules as member_rules
 from govern.members import service as member_service
 from govern.members.models import InviteState, Member
 from govern.offboarding import case as cases
-from govern.offboarding import queries, record, rules, witnesses
+from govern.offboarding import queries, record, rules, suspending, witnesses
 from govern.offboarding.models import Offboarding, OffboardingState
 from govern.people import service as people
 from govern.people.models import PersonState
@@ -51,7 +51,7 @@ def start(uow: UnitOfWork, id_or_email: str, *, reason: str) -> Offboarding:
     seated = subject.member is not None and subject.member.vanished_at is None
     if earlier is not None and not seated and subject.invite is None and (person is None or person.state is PersonState.LEFT):
         return earlier
-    member_rules.check_may_remove(subject.member, owners=members.count_owners(uow.session))
+    member_rules.check_may_remove(subject.member, owners=members.owners_with(uow.session, subject.member))
     rules.check_own_branch(queries.owns_our_admin_key(uow.session, subject))
     removal = Offboarding(
         id=uow.new_id("off"), email=subject.email, person_id=person.id if person else None,
@@ -66,6 +66,7 @@ def start(uow: UnitOfWork, id_or_email: str, *, reason: str) -> Offboarding:
         raise Conflict(f"The removal of {subject.email} has begun a moment ago.") from error
     record.hold(uow, removal.id, held)
     if person is not None:
+        suspending.give_way_to_removal(uow, person.id)
         people.contain(uow, person)
         identity.end_everything(uow, person.id)
         approvals.freeze_for(uow, person.id)

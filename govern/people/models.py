@@ -13,9 +13,10 @@ from govern.core.db import Base, UTCDateTime, words
 
 
 class PersonState(StrEnum):
-    """ACTIVE may hold keys; LEAVING is contained, their removal under way; LEFT is proven gone."""
+    """ACTIVE may hold keys; SUSPENDED is cut off for a while; LEAVING is contained, a removal under way; LEFT is proven gone."""
 
     ACTIVE = "active"
+    SUSPENDED = "suspended"
     LEAVING = "leaving"
     LEFT = "left"
 

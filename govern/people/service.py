@@ -89,6 +89,19 @@ def let_go(uow: UnitOfWork, person: Person) -> None:
     audit.record(uow, "person.let_go", person, email=person.email)
 
 
+def suspend(uow: UnitOfWork, person: Person) -> None:
+    """Until they are resumed they hold nothing new and cannot sign in. Nothing is taken that could not be given back."""
+    person.state = PersonState.SUSPENDED
+    audit.record(uow, "person.suspended", person)
+
+
+def resume(uow: UnitOfWork, person: Person) -> None:
+    """They may do again what they might before. Whoever is being removed or has left stays so."""
+    if person.state is PersonState.SUSPENDED:
+        person.state = PersonState.ACTIVE
+        audit.record(uow, "person.resumed", person)
+
+
 def record_left(uow: UnitOfWork, person: Person) -> None:
     """The removal is proven."""
     person.state = PersonState.LEFT

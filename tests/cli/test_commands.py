@@ -135,6 +135,10 @@ def test_a_member_is_invited_and_revoked(command: Govern, project: str, openai: 
     foreseen = command(f"members revoke {EVE} --dry-run --json").json
     assert (foreseen["seat"], foreseen["refused"], foreseen["dry_run"]) == ("reader", None, True)
     assert command(f"members revoke {EVE} --dry-run").out.endswith("Nothing was done.\n")
+    assert "they can still sign in at OpenAI" in command(f"members suspend {EVE} --dry-run").out
+    assert command(f"members suspend {EVE} --reason 'on leave'").out.startswith(f"{EVE} is suspended; 0 keys are frozen.")
+    assert command(f"members suspend {EVE} --reason 'on leave' --json").json["state"] == "suspended"
+    assert command(f"members resume {EVE} --reason back").out.startswith(f"{EVE} is resumed.")
     gone = command(f"members revoke {EVE} --reason 'left the company'")
     assert (gone.code, gone.out) == (0, f"{EVE} is removed, and proven absent.\n")
     assert EVE not in {member.email for member in openai.oracle().members()}

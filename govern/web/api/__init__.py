@@ -33,6 +33,7 @@ from govern.web.api import (
     policies,
     projects,
     reports,
+    suspensions,
     tokens,
     usage,
 )
@@ -42,6 +43,7 @@ _SLICES: Final = (
     people_imports,
     people,
     members,
+    suspensions,
     invites,
     projects,
     keys,

@@ -74,6 +74,7 @@ _INVITES: Final[Mapping[StrEnum, Word]] = {
 }
 _PEOPLE: Final[Mapping[StrEnum, Word]] = {
     PersonState.ACTIVE: Word("active", "success", "May hold keys."),
+    PersonState.SUSPENDED: Word("suspended", "warning", "Cut off for a while: no sign-in, no new key, their keys frozen."),
     PersonState.LEAVING: Word("leaving", "warning", "Cut off here; the removal at OpenAI is under way."),
     PersonState.LEFT: Word("left", "quiet", "Removed, and proven gone."),
 }

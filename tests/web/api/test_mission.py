@@ -70,6 +70,21 @@ def test_invite_issue_reveal_and_revoke(scripted: Caller, door: Door) -> None:
     assert [item["email"] for item in scripted.get("/members").get_json()["items"] if item["email"] == EVE] == []
 
 
+def test_a_suspension_and_the_return(scripted: Caller, door: Door) -> None:
+    key = door.world.key(EVE)
+    foreseen = scripted.get(f"/members/{EVE}/suspend").get_json()
+    assert (foreseen["freezes"], foreseen["refused"]) == (["laptop"], None)
+    stopped = scripted.post(f"/members/{EVE}/suspend", {"reason": "on leave"})
+    assert (stopped.status_code, stopped.get_json()["state"], stopped.get_json()["freezes"]["frozen"]) == (200, "suspended", 1)
+    refused = scripted.post("/keys", {"person": EVE, "project": door.world.project().id, "name": "more"})
+    assert (refused.status_code, "suspended" in refused.get_json()["detail"]) == (409, True)
+    back = scripted.post(f"/members/{EVE}/resume", {"reason": "back"})
+    assert (back.status_code, back.get_json()["state"], back.get_json()["freezes"]["thawed"]) == (200, "resumed", 1)
+    assert scripted.post(f"/members/{EVE}/resume", {"reason": "again"}).get_json()["id"] == back.get_json()["id"]
+    assert scripted.get(f"/keys/{key.id}").get_json()["state"] == "live"
+    assert scripted.post(f"/members/{ADA}/suspend", {"reason": "on leave"}).status_code == 409
+
+
 def test_a_key_is_revoked_and_proven_gone(scripted: Caller, door: Door) -> None:
     project = door.world.project()
     key = scripted.post("/keys", {"person": EVE, "project": project.id, "name": "laptop"}).get_json()

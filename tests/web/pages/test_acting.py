@@ -17,7 +17,7 @@ from govern.identity import queries as identity
 from govern.identity.models import ApiToken
 from govern.keys.models import Key, KeyState
 from govern.members.models import Invite, InviteState
-from govern.offboarding.models import Offboarding
+from govern.offboarding.models import Offboarding, Suspension
 from govern.projects import queries as projects
 from tests.given import ADA, EVE, MAX, OLA
 from tests.web.conftest import Door
@@ -240,6 +240,31 @@ def test_a_removal_needs_the_typed_address_and_is_followed_to_its_proof(door: Do
     assert "Complete listings show nothing of them any more." in done.text
     assert "hx-trigger" not in done.text
     assert "left" in admin.get(f"/members/{EVE}").text
+
+
+def test_a_suspension_is_previewed_confirmed_shown_and_lifted(door: Door, admin: Reader) -> None:
+    key = door.world.key(EVE)
+    assert "Preview the suspension" in admin.get(f"/members/{EVE}").text
+    preview = admin.get(f"/members/{EVE}/suspend")
+    assert "laptop" in preview.text
+    assert "they can still sign in at OpenAI" in preview.text
+    unexplained = admin.send(f"/members/{EVE}/suspend", values={"reason": "x", "keys": "freeze"})
+    assert unexplained.status_code == 422
+    assert admin.send(f"/members/{ADA}/suspend", values={"reason": "on leave", "keys": "freeze"}).status_code == 409
+    assert admin.send(f"/members/{EVE}/suspend", values={"reason": "on leave", "keys": "perhaps"}).status_code == 422
+    assert count(door, Suspension) == 0
+
+    begun = admin.send(f"/members/{EVE}/suspend", values={"reason": "on leave", "keys": "freeze"})
+    assert "0 of 1 keys frozen, 1 on the way." in begun.text
+    too_soon = admin.send(f"/members/{EVE}", f"/members/{EVE}/resume", {"reason": "back already"})
+    assert (too_soon.status_code, "still being frozen" in too_soon.text) == (409, True)
+    door.world.drain()
+    assert "1 of 1 keys frozen." in admin.get(f"/members/{EVE}").text
+    assert "suspended" in admin.get("/members").text
+    admin.send(f"/members/{EVE}", f"/members/{EVE}/resume", {"reason": "back from leave"})
+    door.world.drain()
+    assert "Preview the suspension" in admin.get(f"/members/{EVE}").text
+    assert door.world.reload(key).state is KeyState.LIVE
 
 
 def test_the_last_owner_stays(door: Door, admin: Reader) -> None:

@@ -45,6 +45,7 @@ TABLE = {
     "/members/{eve}": (SEEN, SEEN, SEEN, SEEN),
     "/members/{other}": (SEEN, HIDDEN, SEEN, HIDDEN),
     "/members/{eve}/revoke": (SEEN, REFUSED, REFUSED, REFUSED),
+    "/members/{eve}/suspend": (SEEN, REFUSED, REFUSED, REFUSED),
     "/invites": (SEEN, REFUSED, SEEN, REFUSED),
     "/invites/new": (SEEN, REFUSED, REFUSED, REFUSED),
     "/invites/{invite}/cancel": (SEEN, REFUSED, REFUSED, REFUSED),
@@ -286,7 +287,8 @@ def test_hostile_names_stay_text(door: Door, admin: Reader) -> None:
         with door.govern.unit_of_work(CLI) as uow:
             budget = budgets.create_budget(uow, name=printable, scope="organization", monthly_usd=Decimal(10))
         for address in (
-            "/", "/members", f"/members/{EVE}", f"/members/{EVE}/revoke", "/projects", f"/projects/{key.project_id}", "/keys",
+            "/", "/members", f"/members/{EVE}", f"/members/{EVE}/revoke", f"/members/{EVE}/suspend",
+            "/projects", f"/projects/{key.project_id}", "/keys",
             f"/keys/{key.id}", f"/keys/{key.id}/revoke", "/keys/new", "/invites/new", "/budgets", f"/budgets/{budget.id}",
             "/audit-events", "/usage?by=model&model=%3Cscript%3Ealert(1)%3C/script%3E", "/members?search=%22%3E%3Cscript%3E",
         ):  # fmt: skip
