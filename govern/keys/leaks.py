@@ -26,6 +26,12 @@ from govern.keys.models import (
 from govern.people import queries as people
 from govern.ports import KeyHolder
 
+PATIENCE: Final = timedelta(hours=6)
+"""How long OpenAI is asked whose a pasted key is. A value that got out is not kept any longer than that, not even sealed."""
+UNANSWERED: Final = (
+    "OpenAI did not say whose it is within six hours. What was pasted is destroyed, and nothing was done to the key: it may "
+    "still work. Report it again, or have its owner end it."
+)
 _SHAPE: Final = re.compile(r"sk-[A-Za-z0-9_-]{12,400}")
 
 
@@ -147,6 +153,17 @@ def record_refused(uow: UnitOfWork, report_id: str, problem: str) -> None:
     row = uow.session.get_one(LeakReport, report_id)
     row.sealed = None
     _settle(uow, row, LeakState.ELSEWHERE if row.state is LeakState.SEARCHING else row.state, problem)
+
+
+def forget_unanswered(uow: UnitOfWork) -> int:
+    """Destroy what was pasted `PATIENCE` ago and OpenAI never told of, and say so; returns how many."""
+    asking = sa.select(LeakReport).where(LeakReport.state == LeakState.SEARCHING, LeakReport.reported_at <= uow.now - PATIENCE)
+    rows = uow.session.scalars(asking.order_by(LeakReport.id).with_for_update()).all()
+    for row in rows:
+        row.sealed = None
+        outbox.withdraw(uow, "leak.probe", row.id)
+        _settle(uow, row, LeakState.UNANSWERED, UNANSWERED)
+    return len(rows)
 
 
 def _settle(uow: UnitOfWork, row: LeakReport, state: LeakState, outcome: str) -> None:

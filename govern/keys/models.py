@@ -220,12 +220,14 @@ class Freeze(Base):
 
 class LeakState(StrEnum):
     """SEARCHING: OpenAI is being asked whose it is. FOUND: one of ours, or one that is listed. DEAD: OpenAI does not accept it.
-    ELSEWHERE: it works, but no key that we have seen listed is this one."""
+    ELSEWHERE: it works, but no key that we have seen listed is this one. UNANSWERED: OpenAI could not be asked in time, so
+    nothing is known and the value is destroyed."""
 
     SEARCHING = "searching"
     FOUND = "found"
     DEAD = "dead"
     ELSEWHERE = "elsewhere"
+    UNANSWERED = "unanswered"
 
 
 class LeakRemedy(StrEnum):

@@ -22,7 +22,7 @@ from govern.findings.snapshot import Thresholds
 from govern.inventory import events
 from govern.inventory import sync as inventory
 from govern.jobs import service as jobs
-from govern.keys import renewal, reveals, rotation
+from govern.keys import leaks, renewal, reveals, rotation
 from govern.keys import service as keys
 from govern.keys import sync as key_sync
 from govern.members import sync as directory
@@ -169,11 +169,11 @@ def remind_of_keys(govern: Govern, _progress: Progress) -> Report:
 
 
 def shred_reveals(govern: Govern, _progress: Progress) -> Report:
-    """Destroy sealed values whose time to be shown again is over."""
+    """Destroy sealed values whose time is over: to be shown again, or to be asked about."""
     with govern.unit_of_work(Actor(ActorKind.JOB, "reveals.shred", "reveals.shred")) as uow:
         settings = govern.settings.keys
         window, unseen = timedelta(minutes=settings.reveal_again_minutes), timedelta(hours=settings.unseen_hours)
-        return reveals.shred_due(uow, window=window, unseen=unseen)
+        return reveals.shred_due(uow, window=window, unseen=unseen) | {"unanswered": leaks.forget_unanswered(uow)}
 
 
 def rotate_keys(govern: Govern, _progress: Progress) -> Report:

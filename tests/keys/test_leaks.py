@@ -87,6 +87,21 @@ def test_a_dead_key_is_said_to_be_dead_and_forgotten(known: World) -> None:
     assert known.dead() == []
 
 
+def test_what_openai_never_answers_about_is_destroyed_in_time(known: World, clock: FrozenDateTimeFactory) -> None:
+    value = personal(known)
+    known.openai.fault("me.retrieve", kind="status:503", times=0)
+    row = reported(known, value)
+    clock.tick(leaks.PATIENCE - timedelta(seconds=1))
+    run_job(known.govern, "reveals.shred")
+    assert (known.reload(row).state, None in sealed_values(known)) == (LeakState.SEARCHING, False)
+    clock.tick(timedelta(seconds=1))
+    run_job(known.govern, "reveals.shred")
+    row = known.reload(row)
+    assert (row.state, row.outcome, sealed_values(known)) == (LeakState.UNANSWERED, leaks.UNANSWERED, [None])
+    assert known.owed() == []
+    assert reported(known, known.value(known.key())).state is LeakState.FOUND  # of ours nobody needs to ask
+
+
 @pytest.mark.parametrize("text", ["", "hunter2", "sk-short", "sk-proj-with space-0123456789", "sk-proj-0123456789\nx"])
 def test_what_is_no_key_is_not_repeated(known: World, text: str) -> None:
     with pytest.raises(InvalidInput) as refusal:

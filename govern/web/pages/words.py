@@ -61,6 +61,7 @@ _LEAKS: Final[Mapping[StrEnum, Word]] = {
     LeakState.SEARCHING: Word("being traced", "info", "OpenAI is asked whose it is."),
     LeakState.FOUND: Word("found", "success", "It is known which key this is."),
     LeakState.DEAD: Word("worth nothing", "quiet", "OpenAI does not accept it."),
+    LeakState.UNANSWERED: Word("not answered", "danger", "OpenAI could not be asked in time. The key may still work."),
     LeakState.ELSEWHERE: Word("not ours to end", "warning", "It works, but it is no key that we have seen listed."),
 }
 _INVITES: Final[Mapping[StrEnum, Word]] = {
@@ -199,7 +200,7 @@ JOBS: Final[Mapping[str, str]] = {
     "findings.evaluate": "Looks at the whole inventory for what should not be.",
     "keys.expire": "Ends keys that expired, and keys whose value nobody opened in time.",
     "keys.remind": "Mails the people of keys that are about to expire, once per step.",
-    "reveals.shred": "Destroys sealed values whose time to be shown again is over.",
+    "reveals.shred": "Destroys sealed values whose time is over: to be shown again, or to be asked about.",
     "keys.reconcile": "Compares the keys that we issued with what OpenAI lists.",
     "approvals.expire": "Ends what waited for an approval for too long.",
     "batches.follow": "Lets go whom a list of people held and nobody approved.",
