@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from govern.audit import service as audit
 from govern.core import outbox
+from govern.core.errors import Conflict, NotFound
 from govern.core.inserting import insert_one
 from govern.core.uow import UnitOfWork
 from govern.notices.models import Channel, DeliveryState, Notice, NoticeDelivery
@@ -36,3 +37,19 @@ def tell(
         outbox.enqueue(uow, "notice.deliver", delivery.id)
     audit.record(uow, "notice.told", subject, kind=kind, mark=mark, to=told)
     return uow.session.get_one(Notice, str(row["id"]))
+
+
+def send_again(uow: UnitOfWork, delivery_id: str, *, about: str) -> NoticeDelivery:
+    """Owe a delivery again that was given up. `about`: the id of what its notice tells of.
+
+    Where it is no longer true by then it is dropped, as any other. Raises NotFound, Conflict (it is under way, or was sent).
+    """
+    row = uow.session.get(NoticeDelivery, delivery_id, with_for_update=True, populate_existing=True)
+    if row is None or uow.session.get_one(Notice, row.notice_id).subject_id != about:
+        raise NotFound(f"There is no delivery {delivery_id!r}.")
+    if row.state is not DeliveryState.FAILED:
+        raise Conflict("Only a delivery that was given up can be sent again.")
+    row.state, row.attempts, row.settled_at = DeliveryState.PENDING, 0, None
+    audit.record(uow, "notice.sent_again", ("notices", row.notice_id), delivery=row.id, channel=row.channel, address=row.address)
+    outbox.enqueue(uow, "notice.deliver", row.id)
+    return row

@@ -8,7 +8,9 @@ from freezegun.api import FrozenDateTimeFactory
 
 from govern.keys import queries
 from govern.keys.models import KeyVersion
-from tests.given import EVE
+from govern.notices import service as notices
+from govern.notices.words import Words
+from tests.given import ADMIN, EVE, MAX
 from tests.web.conftest import Door
 from tests.web.pages.conftest import Reader
 
@@ -47,6 +49,27 @@ def test_renewal_over_rest(door: Door) -> None:
     assert employee.post(f"/keys/{key.id}/renew", {"expires_in_days": 0}).status_code == 422
     assert employee.get(f"/keys/{key.id}/reminders").get_json() == {"items": []}
     assert door.api("auditor").post(f"/keys/{key.id}/renew", {}).status_code == 403
+
+
+def test_a_reminder_that_was_given_up_is_sent_again(door: Door) -> None:
+    """No mail is set up here, so it is given up each time; only what belongs to the key is sent, by who reaches the key."""
+    key, other = door.world.key(EVE), door.world.key(MAX)
+    with door.govern.unit_of_work(ADMIN) as uow:
+        notices.tell(uow, "key.told", "once", ("keys", key.id), Words("It ends", "Soon.", (), "/", "Look"), addresses=[EVE])
+    door.world.drain()
+    employee = door.api("employee")
+    [failed] = employee.get(f"/keys/{key.id}/reminders").get_json()["items"]
+    assert (failed["state"], failed["address"]) == ("failed", EVE)
+    address = f"/keys/{key.id}/reminders/{failed['id']}/send"
+    assert door.api("admin").post(f"/keys/{other.id}/reminders/{failed['id']}/send", {}).status_code == 404
+    assert employee.post(address, {}).status_code == 202
+    assert employee.post(address, {}).status_code == 409  # under way
+    door.world.drain()
+    eve = Reader(door.browser("employee"))
+    assert "Send again" in eve.get(f"/keys/{key.id}").text
+    assert "It is sent again." in eve.send(f"/keys/{key.id}", address).text
+    assert "Only a delivery that was given up" in eve.send(f"/keys/{key.id}", address).text
+    assert door.world.audited("notice.sent_again") == ["notice.sent_again"] * 2
 
 
 def versions(door: Door, key_id: str) -> list[KeyVersion]:

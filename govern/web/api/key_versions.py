@@ -16,7 +16,8 @@ from govern.core.uow import UnitOfWork
 from govern.keys import queries, rotation, sharing
 from govern.keys.models import KeyState
 from govern.notices import queries as notices
-from govern.notices.models import DeliveryState
+from govern.notices import service as telling
+from govern.notices.models import DeliveryState, Notice, NoticeDelivery
 from govern.people import queries as people
 from govern.policies import renewing
 from govern.web import scope
@@ -216,6 +217,26 @@ class Reminders(MethodView):
         """List the reminders that the key is about to expire, with a receipt per address; there are few, so they come at once."""
         told = notices.about(reads(), [_visible("keys:read", key_id)])
         return {"items": [with_more(ReminderOut, sent, headline=notice.headline) for notice, sent in told]}
+
+
+@blueprint.route("/<id:key_id>/reminders/<id:delivery_id>/send")
+class ReminderAgain(MethodView):
+    """Sending again."""
+
+    @requires("keys:issue")
+    @blueprint.response(200, ReminderOut)
+    @blueprint.alt_response(202, schema=ReminderOut, description="It will be sent.", success=True)
+    def post(self, key_id: str, delivery_id: str) -> Response:
+        """Send a reminder again that was given up."""
+        _visible("keys:issue", key_id)
+
+        def answer(session: Session, row_id: str) -> Answer:
+            row = session.get_one(NoticeDelivery, row_id)
+            body = ReminderOut().dump(with_more(ReminderOut, row, headline=session.get_one(Notice, row.notice_id).headline))
+            settled = row.state is not DeliveryState.PENDING
+            return Answer(body, 200 if settled else 202, {"Location": f"/api/v1/keys/{key_id}/reminders"}, settled)
+
+        return carry_out(lambda uow: telling.send_again(uow, delivery_id, about=key_id).id, answer)
 
 
 @blueprint.route("/<id:key_id>/entitlements")

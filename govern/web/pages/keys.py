@@ -15,6 +15,7 @@ from govern.core.errors import Gone, InvalidInput, NotAllowed
 from govern.keys import queries, reveals, rotation, rules, service, sharing
 from govern.keys.models import ENDED_STATES, ENDING_STATES, OPEN_STATES, FreezeState, Key, KeyKind, KeyState, KeyVersion
 from govern.notices import queries as notices
+from govern.notices import service as telling
 from govern.people import queries as people
 from govern.projects import queries as projects
 from govern.web import fresh, scope
@@ -94,6 +95,7 @@ def show(key_id: str) -> str:
         and _reaches("keys:issue", key),
         expires_soon=_expires_soon(key, version),
         told=notices.about(reads(), [key.id]),
+        may_tell=_reaches("keys:issue", key),
         may_share=alive and key.kind is KeyKind.SHARED and _reaches("keys:issue", key),
         entitled=[people.get(reads(), person_id) for person_id in entitled],
         by=counts.people(reads(), [key.requested_by, key.revoked_by]),
@@ -184,6 +186,19 @@ def share(key_id: str) -> Response:
     except forms.REFUSALS as error:
         return see(back, error.sentence, "warning")
     return see(back, f"{name} may open it, once.")
+
+
+@blueprint.post("/<string(maxlength=60):key_id>/reminders/<string(maxlength=60):delivery_id>/send")
+@requires("keys:issue")
+def remind_again(key_id: str, delivery_id: str) -> Response:
+    """Owe a reminder again that was given up."""
+    key = _key(key_id, "keys:issue")
+    back = url_for("keys_page.show", key_id=key.id)
+    try:
+        act(lambda uow: telling.send_again(uow, delivery_id, about=key_id).id)
+    except forms.REFUSALS as error:
+        return see(back, error.sentence, "warning")
+    return see(back, "It is sent again.")
 
 
 def _ask_revoke(key: Key, form: Form) -> str:
