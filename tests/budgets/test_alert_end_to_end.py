@@ -49,6 +49,7 @@ def test_a_threshold_alerts_once(world: World, govern: Govern, mails: MailSink) 
     assert [mail["Subject"] for mail in mails.messages] == ["Search has used 85 % of its March budget"]
 
 
+@pytest.mark.one_database
 def test_the_estimate_alone_is_enough(world: World, govern: Govern, mails: MailSink) -> None:
     """The bill comes a day late; the warning does not wait for it."""
     with freeze_time("2026-03-10T12:10:00") as clock:

@@ -102,6 +102,7 @@ def test_what_openai_never_answers_about_is_destroyed_in_time(known: World, cloc
     assert reported(known, known.value(known.key())).state is LeakState.FOUND  # of ours nobody needs to ask
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("text", ["", "hunter2", "sk-short", "sk-proj-with space-0123456789", "sk-proj-0123456789\nx"])
 def test_what_is_no_key_is_not_repeated(known: World, text: str) -> None:
     with pytest.raises(InvalidInput) as refusal:

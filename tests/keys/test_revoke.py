@@ -67,6 +67,7 @@ class TestEnding:
         assert verbs.index("GET service_accounts") > deleted
         assert verbs.index("GET api_keys") > deleted
 
+    @pytest.mark.one_database
     def test_a_deletion_that_only_says_so_is_not_believed(self, known: World, clock: FrozenDateTimeFactory) -> None:
         key = known.key()
         value = known.peek(key)
@@ -92,6 +93,7 @@ class TestEnding:
         known.finish(clock)
         assert known.reload(key).state is KeyState.REVOKED
 
+    @pytest.mark.one_database
     @pytest.mark.parametrize("operation", [ACCOUNTS, KEYS])
     @pytest.mark.parametrize("kind", ["status:500", "truncate", "bad_json", "missing:id", "html"])
     def test_a_listing_that_cannot_be_read_proves_nothing(
@@ -107,6 +109,7 @@ class TestEnding:
         assert known.reload(key).state is KeyState.REVOKED
         assert known.our_accounts() == []
 
+    @pytest.mark.one_database
     @pytest.mark.parametrize(
         "kind", ["status:500", "500_after", "drop_after", "drop_before", "status:404", "status:409", "status:403"]
     )

@@ -193,6 +193,7 @@ class TestCancelling:
         pull(known)
         assert known.member(NEW).role == "reader"
 
+    @pytest.mark.one_database
     def test_a_deletion_that_only_says_so_is_not_believed(self, known: World, clock: FrozenDateTimeFactory) -> None:
         invite = known.invite(NEW)
         known.drain()

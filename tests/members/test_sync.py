@@ -103,6 +103,7 @@ class TestMirror:
             ours = session.scalars(sa.select(ObservedKey).where(ObservedKey.version_id.is_not(None))).all()
             assert [row.version_id for row in ours] == [known.version(key).id]
 
+    @pytest.mark.one_database
     @pytest.mark.parametrize("operation", ["users.list", "invites.list", "projects.list", "projects.users.list",
                                            "projects.service_accounts.list", "projects.api_keys.list"])  # fmt: skip
     @pytest.mark.parametrize("kind", ["bad_json", "missing:id"])

@@ -152,6 +152,7 @@ def test_keys_in_an_archived_project_are_ended_or_dead(known: World, clock: Froz
     assert not known.openai.oracle().authenticates(value)
 
 
+@pytest.mark.one_database
 def test_a_key_that_openai_will_not_end_holds_up_nothing_else(known: World, clock: FrozenDateTimeFactory) -> None:
     """Until the patience is over places and the seat wait for it. Then they go, and it stays shown as unproven."""
     run = known.govern.need_outside().effects["offboarding.run"]

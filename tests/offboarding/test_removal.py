@@ -155,6 +155,7 @@ class TestOrder:
 
 
 class TestProof:
+    @pytest.mark.one_database
     @pytest.mark.parametrize(
         "operation",
         [
@@ -183,6 +184,7 @@ class TestProof:
         if email == EVE:
             assert not known.openai.oracle().authenticates(value)
 
+    @pytest.mark.one_database
     @pytest.mark.parametrize("kind", ["status:500", "500_after", "drop_after", "truncate", "status:409", "status:429:2"])
     def test_trouble_at_any_call_ends_well(self, known: World, clock: FrozenDateTimeFactory, kind: str) -> None:
         known.key(project=PROJECT)
@@ -220,6 +222,7 @@ class TestProof:
         assert found["memberships"][1:] == (1, 1)
         assert known.audited("member.proof_failed") == ["member.proof_failed"]
 
+    @pytest.mark.one_database
     def test_an_owner_who_became_the_last_one_is_shown_and_tried_again(self, known: World, clock: FrozenDateTimeFactory) -> None:
         org = known.openai.org.tables
         org.users[known.member(MAX).remote_id].role = "owner"
@@ -278,6 +281,7 @@ class TestAdminKeys:
         assert other in known.openai.org.tables.admin_keys
         assert known.calls("DELETE").count(f"DELETE /v1/organization/admin_api_keys/{mine}") == 2
 
+    @pytest.mark.one_database
     def test_the_one_in_use_is_not_sawn_off(self, known: World, clock: FrozenDateTimeFactory) -> None:
         """Nobody knew when it began: everything else ends, and the seat waits for another owner's key."""
         tables = known.openai.org.tables

@@ -101,6 +101,7 @@ def test_amounts_as_text_are_the_same_amounts(world: World, govern: Govern, open
     assert pull(govern)["written"] == 0
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("openai", ["2026-11"], indirect=True)
 def test_a_bad_answer_never_leaves_a_wrong_figure(world: World, govern: Govern, openai: FakeOpenAI) -> None:
     """Whatever the fault: either the figures are right after the run, or nothing changed; and the next run puts it right."""

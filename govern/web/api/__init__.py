@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Final
 
 from flask import Flask
 
@@ -37,7 +39,7 @@ from govern.web.api import (
     tokens,
     usage,
 )
-from govern.web.api.blueprint import make_api
+from govern.web.api.blueprint import ApiBlueprint, make_api
 
 _SLICES: Final = (
     people_imports,
@@ -80,10 +82,24 @@ text. Times are UTC.
 
 
 def register(app: Flask) -> None:
-    """Put the API into the app, and keep its specification."""
+    """Put the API into the app."""
     api = make_api(app, ABOUT, "v1")
-    for module in _SLICES:
-        api.register_blueprint(module.blueprint)
-    api.register_blueprint(key_versions.rotations)
+    for blueprint in _blueprints():
+        api.answer(blueprint)
     app.register_blueprint(docs.blueprint)
-    app.extensions["openapi"] = docs.finish(api.spec.to_dict())
+    app.extensions["openapi"] = specification
+
+
+@cache
+def specification() -> dict[str, Any]:
+    """The API as OpenAPI 3.1. Made when first asked for: describing it takes longer than all the rest of an app's start."""
+    api = make_api(Flask(__name__), ABOUT, "v1")
+    for blueprint in _blueprints():
+        api.register_blueprint(blueprint)
+    return docs.finish(api.spec.to_dict())
+
+
+def _blueprints() -> Iterator[ApiBlueprint]:
+    for module in _SLICES:
+        yield module.blueprint
+    yield key_versions.rotations

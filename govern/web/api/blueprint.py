@@ -72,6 +72,11 @@ class GovernApi(Api):  # type: ignore[misc]
 
     ERROR_SCHEMA = shapes.Problem
 
+    def answer(self, blueprint: ApiBlueprint) -> None:
+        """Answer what the blueprint answers, without describing it."""
+        self._app.extensions["flask-smorest"]["blp_name_to_api"][blueprint.name] = self
+        self._app.register_blueprint(blueprint)
+
     def _register_error_handlers(self) -> None:
         """None of its own: it would answer the dashboard's errors in JSON, and drop Allow and Retry-After."""
 

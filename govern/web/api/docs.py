@@ -40,7 +40,7 @@ def finish(spec: dict[str, Any]) -> dict[str, Any]:
 
 def specification() -> dict[str, Any]:
     """What this app answers to, OpenAPI 3.1."""
-    return cast("dict[str, Any]", current_app.extensions["openapi"])
+    return cast("dict[str, Any]", current_app.extensions["openapi"]())
 
 
 @blueprint.get("/openapi.json")

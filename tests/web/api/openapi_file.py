@@ -20,7 +20,7 @@ def current() -> str:
     made = build(Settings(mode="test", database={"url": "sqlite://"}, sealing=ring))
     app = create_app(made)
     made.close()
-    return json.dumps(app.extensions["openapi"], indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    return json.dumps(app.extensions["openapi"](), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 if __name__ == "__main__":
