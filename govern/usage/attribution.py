@@ -6,10 +6,9 @@ decides first; the user only where the key tells nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -101,21 +100,23 @@ class Stale:
 
 def find_stale(session: Session, known: Registry) -> Stale:
     """What the registry has learned since. A series on a key of ours is final and is not looked at again."""
-    u, c = UsageSeries, CostSeries
-    usage = sa.select(u.id, u.project_remote_id, u.api_key_remote_id, u.user_remote_id, u.basis, u.person_id, u.key_id, u.reason)
-    costs = sa.select(c.id, c.project_remote_id, c.api_key_remote_id, c.user_remote_id, c.basis, c.person_id, c.key_id, c.reason)
-    return Stale(
-        _changed(session.execute(usage.where(u.basis != Basis.KEY)), known),
-        _changed(session.execute(costs.where(c.basis != Basis.KEY)), known),
-    )
+    return Stale(_changed(session, UsageSeries, known), _changed(session, CostSeries, known))
 
 
-def _changed(rows: Iterable[Any], known: Registry) -> dict[int, Attribution]:
-    found = {}
-    for series_id, project, api_key, user, *stored in rows:
+def _changed(session: Session, table: type[UsageSeries] | type[CostSeries], known: Registry) -> dict[int, Attribution]:
+    """Looks at each combination of ids once: a key has many models, and every one of them its own series."""
+    ids = (sa.case((table.project_remote_id == "", ""), else_="known"), table.api_key_remote_id, table.user_remote_id)
+    stored = [sa.type_coerce(column, sa.Text) for column in (table.basis, table.person_id, table.key_id, table.reason)]
+    loose = table.basis != Basis.KEY
+    wrong = {}
+    for project, api_key, user, *said in session.execute(sa.select(*ids, *stored).where(loose).distinct()):
         answer = known.resolve(project=project, api_key=api_key, user=user)
-        if tuple(stored) != answer:
-            found[series_id] = answer
+        if tuple(said) != answer:
+            wrong[project, api_key, user] = answer
+    found = {}
+    for part in batched({api_key for _, api_key, _ in wrong}):
+        rows = session.execute(sa.select(table.id, *ids).where(loose, table.api_key_remote_id.in_(part)))
+        found.update({row[0]: wrong[row[1:]] for row in map(tuple, rows) if row[1:] in wrong})
     return found
 
 

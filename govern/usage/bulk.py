@@ -37,13 +37,25 @@ def insert_rows(session: Session, table: type[Base], rows: Rows) -> int:
     return _execute_many(session, _insert(table, names), rows)
 
 
-def insert_new_rows(session: Session, table: type[Base], names: Sequence[str], rows: Rows) -> None:
-    """Insert those rows whose unique key is not there yet; somebody else may have been quicker. `names` are their columns."""
+def next_ids(session: Session, table: type[Base], count: int) -> Sequence[int]:
+    """So many ids for new rows of a table that numbers its rows."""
+    name = _name(table)
+    if _on_postgresql(session):
+        sequence = sa.func.nextval(sa.func.pg_get_serial_sequence(name, "id"))
+        return session.scalars(sa.select(sequence).select_from(sa.func.generate_series(1, count))).all()
+    last = session.scalar(sa.text(f"SELECT max(id) FROM {name}")) or 0  # noqa: S608 - our own names; one writes at a time here
+    return range(last + 1, last + 1 + count)
+
+
+def insert_new_rows(session: Session, table: type[Base], names: Sequence[str], rows: Rows) -> int:
+    """Insert those rows whose unique key is not there yet; how many. Somebody else may have been quicker. `names` are their
+    columns."""
     if _on_postgresql(session):
         staged, columns = _staged(session, table, names, rows), ", ".join(names)
-        session.execute(sa.text(f"INSERT INTO {_name(table)} ({columns}) SELECT {columns} FROM {staged} ON CONFLICT DO NOTHING"))  # noqa: S608 - our own names
-    else:
-        _execute_many(session, f"{_insert(table, names)} ON CONFLICT DO NOTHING", rows)
+        copied = f"SELECT {columns} FROM {staged} ON CONFLICT DO NOTHING"  # noqa: S608 - our own names
+        done = session.execute(sa.text(f"INSERT INTO {_name(table)} ({columns}) {copied}"))
+        return int(done.rowcount)  # type: ignore[attr-defined]
+    return _execute_many(session, f"{_insert(table, names)} ON CONFLICT DO NOTHING", rows)
 
 
 def upsert_rows(session: Session, table: type[Base], keys: int, rows: Rows) -> int:

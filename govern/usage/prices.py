@@ -19,6 +19,8 @@ DEFAULT_FILE: Final = Path("config/prices.toml")
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 _SNAPSHOT: Final = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _MILLION: Final = Decimal(1_000_000)
+FINEST: Final = 10**15
+"""Parts of a dollar that `Price.whole` counts in."""
 _TIERS: Final = {"flex": Decimal("0.5"), "priority": Decimal(2)}
 _RATES: Final = frozenset(
     {"input", "output", "cached_input", "cache_write", "audio_input", "audio_output", "batch", "unit", "per"}
@@ -66,6 +68,17 @@ class Price:
         )
         share = self.batch if batch else self.tiers.get(tier, Decimal(1))
         return to_nano((total / _MILLION + measures.quantity * self.unit / self.per) * share)
+
+    def whole(self, *, batch: bool = False, tier: str = "") -> tuple[int, int, int, int, int] | None:
+        """For one token of plain input, cached input, cache write and output, and for one unit: dollars × 10^15, where these are
+        whole numbers. Millions of rows are priced with them; `of` says the same."""
+        share = self.batch if batch else self.tiers.get(tier, Decimal(1))
+        token = [rate * share * _MILLION * 1000 for rate in (self.input, self.cached_input, self.cache_write, self.output)]
+        exact = [*token, self.unit / self.per * share * FINEST]
+        if any(value != value.to_integral_value() for value in exact):
+            return None
+        plain, cached, written, output, unit = map(int, exact)
+        return plain, cached, written, output, unit
 
     def times(self, factor: Decimal) -> Price:
         """The price as the bill shows it: so many times what the book says."""

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from datetime import date
 from decimal import Decimal
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -15,20 +16,42 @@ from govern.usage import cells
 from govern.usage.bulk import batched, insert_rows
 from govern.usage.measures import Measures, detail_of
 from govern.usage.models import Clock, CostFact, CostSeries, DailySpend, SyncWindow, UsageSeries
-from govern.usage.prices import PriceBook
+from govern.usage.prices import FINEST, Price, PriceBook
 from govern.usage.records import UsageDay
 from govern.usage.rules import BY_ENDPOINT, COSTS, CURRENCY
 
+_NANO: Final = FINEST // 10**9
+
+Kind = tuple[str, str, str, str]  # endpoint, model, batch, tier
 Place = tuple[str, str, str, str, str]  # project, API key, person, model, endpoint
 
 
-class _Sum:
-    """What one place of a day adds up to."""
+class _Rates:
+    """The prices of one day for many rows: each combination is looked up once."""
 
-    def __init__(self) -> None:
-        self.key_id = ""
-        self.amount = Decimal(0)
-        self.requests = self.input_tokens = self.cached_tokens = self.output_tokens = self.unpriced_tokens = 0
+    def __init__(self, prices: PriceBook, day: date) -> None:
+        self._prices, self._day = prices, day
+        self._known: dict[Kind, tuple[Price | None, tuple[int, ...] | None]] = {}
+
+    def nano(self, key: Kind, measures: Measures, count: int) -> int | None:
+        """Nano-dollars; None without a price. `count`: how many buckets the measures are of."""
+        endpoint, model, batch, tier = key
+        found = self._known.get(key)
+        if found is None:
+            price = self._prices.find(model, self._day, endpoint)
+            found = price, price.whole(batch=batch == "true", tier=tier) if price else None
+            self._known[key] = found
+        price, whole = found
+        if price is None:
+            return None
+        if whole is None or measures.detail:
+            parts = {name: value * count for name, value in detail_of(measures.detail).items()}
+            return int(price.of(measures, parts, batch=batch == "true", tier=tier).scaleb(9))
+        _, tokens, cached, written, output, quantity, _ = measures
+        plain = tokens - cached - written
+        cost = plain * whole[0] + cached * whole[1] + written * whole[2] + output * whole[3] + quantity * whole[4]
+        nano, rest = divmod(cost, _NANO)
+        return nano + (2 * rest > _NANO or (2 * rest == _NANO and nano % 2 == 1))  # half to even, as `to_nano`
 
 
 def recompute(session: Session, days: Collection[date], prices: PriceBook) -> None:
@@ -66,37 +89,31 @@ def _estimated(session: Session, day: date, prices: PriceBook) -> None:
     query = (
         sa.select(
             s.project_remote_id, s.api_key_remote_id, s.person_id, s.model, s.endpoint, s.key_id, s.batch, s.service_tier,
-            u.detail, u.buckets, u.requests, u.input_tokens, u.cached_tokens, u.cache_write_tokens, u.output_tokens, u.quantity,
+            u.buckets, u.requests, u.input_tokens, u.cached_tokens, u.cache_write_tokens, u.output_tokens, u.quantity, u.detail,
         )
         .join(s, s.id == u.series_id)
         .where(u.day == day)
     )  # fmt: skip
-    sums: dict[Place, _Sum] = defaultdict(_Sum)
-    for project, api_key, person, model, endpoint, key_id, batch, tier, detail, count, *totals in session.execute(query):
+    rates = _Rates(prices, day)
+    # Key, nano-dollars, requests, input, cached and output tokens, and what has no price.
+    sums: dict[Place, list[Any]] = defaultdict(lambda: ["", 0, 0, 0, 0, 0, 0])
+    for project, api_key, person, model, endpoint, key_id, batch, tier, count, *totals in session.execute(query):
+        measures = Measures(*totals)
         # What a tool costs is billed without a model, whichever model called it: both clocks shall say the same.
         cell = sums[project, api_key, person, "" if endpoint in BY_ENDPOINT else model, endpoint]
-        cell.key_id = max(cell.key_id, key_id)
-        measures = Measures(*totals)
-        cell.requests += measures.requests
-        cell.input_tokens += measures.input_tokens
-        cell.cached_tokens += measures.cached_tokens
-        cell.output_tokens += measures.output_tokens
-        price = prices.find(model, day, endpoint)
-        if price is None:
-            cell.unpriced_tokens += measures.input_tokens + measures.output_tokens + measures.quantity
-            continue
-        parts = {name: value * count for name, value in detail_of(detail).items()}
-        cell.amount += price.of(measures, parts, batch=batch == "true", tier=tier)
-    insert_rows(
-        session, DailySpend,
-        [
-            (
-                day.isoformat(), Clock.ESTIMATED.value, *place, total.key_id, False, int(total.amount.scaleb(9)), total.requests,
-                total.input_tokens, total.cached_tokens, total.output_tokens, total.unpriced_tokens,
-            )
-            for place, total in sums.items()
-        ],
-    )  # fmt: skip
+        cell[0] = max(cell[0], key_id)
+        cell[2] += measures.requests
+        cell[3] += measures.input_tokens
+        cell[4] += measures.cached_tokens
+        cell[5] += measures.output_tokens
+        cost = rates.nano((endpoint, model, batch, tier), measures, count)
+        if cost is None:
+            cell[6] += measures.input_tokens + measures.output_tokens + measures.quantity
+        else:
+            cell[1] += cost
+    # In the order of the table's key, which is how it is stored on SQLite.
+    rows = ((day.isoformat(), Clock.ESTIMATED.value, *place, cell[0], True, *cell[1:]) for place, cell in sorted(sums.items()))
+    insert_rows(session, DailySpend, rows)
 
 
 def mark_counting(session: Session, days: Collection[date]) -> None:
@@ -126,17 +143,15 @@ def mark_counting(session: Session, days: Collection[date]) -> None:
         for (day, project), by_clock in totals.items():
             if day not in settled and _estimate_counts(by_clock):
                 estimated[day].append(project)
-        is_bill = DailySpend.clock == Clock.BILLED
-        wrong = sa.update(DailySpend).where(DailySpend.day.in_(part), DailySpend.counts != is_bill)
-        session.execute(wrong.values(counts=is_bill).execution_options(synchronize_session=False))
-        for day, projects in estimated.items():
-            for some in batched(projects):
-                session.execute(
-                    sa.update(DailySpend)
-                    .where(DailySpend.day == day, DailySpend.project_remote_id.in_(some))
-                    .values(counts=DailySpend.clock == Clock.ESTIMATED)
-                    .execution_options(synchronize_session=False)
-                )
+        for day in part:
+            wanted = sa.or_(
+                sa.and_(DailySpend.clock == Clock.ESTIMATED, DailySpend.project_remote_id.in_(estimated[day])),
+                sa.and_(DailySpend.clock == Clock.BILLED, DailySpend.project_remote_id.not_in(estimated[day])),
+            )
+            # Most rows are right already, and writing one costs more than looking at it.
+            differs = sa.and_(DailySpend.day == day, DailySpend.counts != wanted)
+            flipped = sa.update(DailySpend).where(differs).values(counts=~DailySpend.counts)
+            session.execute(flipped.execution_options(synchronize_session=False))
     cells.remake(session, days)
 
 

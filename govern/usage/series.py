@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from sys import intern
 from typing import Any, Final
 
@@ -13,12 +13,13 @@ from sqlalchemy.orm import Session
 
 from govern.core.uow import Actor, UnitsOfWork
 from govern.usage.attribution import Registry
-from govern.usage.bulk import batched, insert_new_rows
+from govern.usage.bulk import batched, insert_new_rows, next_ids
 from govern.usage.models import CostSeries, UsageSeries
 
 Dims = tuple[str, ...]
 Describe = Callable[[Dims, Registry], dict[str, Any]]
-_AT_ONCE: Final = 5_000
+_dumps: Final = json.JSONEncoder().encode
+_AT_ONCE: Final = 10_000
 
 
 class Numbers:
@@ -44,15 +45,27 @@ class Numbers:
         with unit_of_work.reading() as session:
             missing = self._look_up(session, wanted)
         if missing:
+            new = {digest: wanted[digest] for digest in missing}
             with unit_of_work(self._actor) as uow:
-                self._insert(uow.session, {digest: wanted[digest] for digest in missing})
-                self._look_up(uow.session, {digest: wanted[digest] for digest in missing})
+                ids = next_ids(uow.session, self._table, len(new))
+                if self._insert(uow.session, ids, new) == len(new):
+                    self.ids.update(zip(new.values(), ids, strict=True))
+                else:  # somebody else was quicker with some of them
+                    self._look_up(uow.session, new)
             self.new += len(missing)
 
-    def _insert(self, session: Session, rows: Mapping[str, Dims]) -> None:
-        described = [{"digest": digest, **self._describe(_clean(dims), self._known)} for digest, dims in rows.items()]
-        names = list(described[0])
-        insert_new_rows(session, self._table, names, [tuple(row[name] for name in names) for row in described])
+    def recall(self, session: Session, dims: Sequence[Any], used: sa.Select[int]) -> None:
+        """Take over the numbers of the series in `used` at once: yesterday's are most of today's."""
+        found = session.execute(sa.select(self._table.id, *dims).where(self._table.id.in_(used)))
+        self.ids.update((tuple(map(intern, each)), number) for number, *each in found)
+
+    def _insert(self, session: Session, ids: Sequence[int], rows: Mapping[str, Dims]) -> int:
+        described = [self._describe(_clean(dims), self._known) for dims in rows.values()]
+        names = ("id", "digest", *described[0])
+        values = (
+            (number, digest, *facts.values()) for number, digest, facts in zip(ids, rows, described, strict=True)
+        )  # fmt: skip
+        return insert_new_rows(session, self._table, names, values)
 
     def _look_up(self, session: Session, wanted: Mapping[str, Dims]) -> Collection[str]:
         """Take over the numbers of those that are there; the digests of those that are not."""
@@ -65,8 +78,10 @@ class Numbers:
         return missing
 
     def _digest(self, dims: Dims) -> str:
-        return hashlib.sha256(json.dumps([*self._stream, *_clean(dims)]).encode()).hexdigest()
+        return hashlib.sha256(_dumps([*self._stream, *_clean(dims)]).encode()).hexdigest()
 
 
 def _clean(dims: Dims) -> Dims:
+    if "\x00" not in "".join(dims):
+        return dims
     return tuple(text.replace("\x00", "") for text in dims)  # PostgreSQL's text cannot hold it

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import groupby
 from typing import NamedTuple
 
 from govern.core.clock import from_unix
 from govern.core.errors import Unavailable
+from govern.usage.rules import DAY
 from govern.usage.spool import Rows, Spool, pack
 
 
@@ -67,6 +69,13 @@ class Staged:
             raise _unsteady()
         self.duplicates += len(rows) - len(unique)
         return unique
+
+    def portions(self) -> Iterator[list[date]]:
+        """The days in order: each that has rows by itself, and those between them that have none together."""
+        full = {from_unix(start).date() for start in self.buckets}
+        days = (self.start + number * DAY for number in range((self.end - self.start).days))
+        for _, together in groupby(days, key=lambda day: day if day in full else None):
+            yield list(together)
 
     def of_day(self, day: date) -> dict[int, Bucket]:
         """The buckets of one day."""

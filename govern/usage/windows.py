@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 import sqlalchemy as sa
@@ -40,10 +40,21 @@ def stored_digests(session: Session, writer: Writer, start: date, end: date) -> 
     return {int(bucket): digest for digests in rows for bucket, digest in digests.items()}
 
 
-def store(uow: UnitOfWork, writer: Writer, staged: Staged, day: date, began: datetime) -> Counter[str]:
-    """Make what is stored of the day what was read of it. Returns counts."""
+def open_windows(uow: UnitOfWork, writer: Writer, days: Sequence[date]) -> list[SyncWindow]:
+    """The ledger's entries of these days, new ones for those that were never read."""
+    found = uow.session.scalars(sa.select(SyncWindow).where(_of(writer), SyncWindow.day.between(days[0], days[-1])))
+    known = {window.day: window for window in found}
+    for day in days:
+        if day not in known:
+            known[day] = SyncWindow(endpoint=writer.endpoint, width=writer.width, day=day, rows=0, digests={})
+            uow.session.add(known[day])
+    return [known[day] for day in days]
+
+
+def store(uow: UnitOfWork, writer: Writer, staged: Staged, window: SyncWindow, began: datetime) -> Counter[str]:
+    """Make what is stored of the window's day what was read of it. Returns counts."""
     counts: Counter[str] = Counter(days=1)
-    window = _window(uow, writer, day)
+    day = window.day
     if window.pulled_at is not None and window.pulled_at > began:  # somebody read it later than we did and has stored it
         return counts
     buckets = staged.of_day(day)
@@ -76,8 +87,8 @@ def store(uow: UnitOfWork, writer: Writer, staged: Staged, day: date, began: dat
     window.pulled_at, window.covers_until = began, min(began, midnight(day + DAY))
     final = is_settled(day, pulled_at=began, restated_at=window.restated_at)
     window.settled_at = (window.settled_at or began) if final else None
-    uow.session.flush()
     if is_bill and final != was_final and not differs:
+        uow.session.flush()
         rollup.mark_counting(uow.session, [day])
     counts["unchanged"] += not differs
     return counts
@@ -92,12 +103,3 @@ def _amounts(uow: UnitOfWork, writer: Writer, day: date) -> Mapping[int, int] | 
 
 def _of(writer: Writer) -> sa.ColumnElement[bool]:
     return sa.and_(SyncWindow.endpoint == writer.endpoint, SyncWindow.width == writer.width)
-
-
-def _window(uow: UnitOfWork, writer: Writer, day: date) -> SyncWindow:
-    place = {"endpoint": writer.endpoint, "width": writer.width, "day": day}
-    window = uow.session.get(SyncWindow, place)
-    if window is None:
-        window = SyncWindow(**place, rows=0, digests={})
-        uow.session.add(window)
-    return window

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from datetime import date
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -17,11 +17,14 @@ from govern.core.uow import Actor, UnitsOfWork
 from govern.usage.attribution import Registry
 from govern.usage.bulk import batched, insert_rows, upsert_rows
 from govern.usage.models import CostFact, CostSeries, UsageFact, UsageSeries
-from govern.usage.rules import COSTS, midnight
+from govern.usage.records import UsageDay
+from govern.usage.rules import COSTS, DAY, midnight
 from govern.usage.series import Dims, Numbers
 from govern.usage.spool import Rows, Spool
 from govern.usage.staging import Staged
 from govern.usage_ports import UsageSource
+
+_RECENT: Final = 3 * DAY
 
 
 class Written(NamedTuple):
@@ -87,10 +90,22 @@ class UsageWriter(Writer):
         self.numbers = Numbers(UsageSeries, (endpoint, width), self._describe, known, actor)
 
     def read(self, unit_of_work: UnitsOfWork, staged: Staged) -> None:
-        ids = self.numbers.ids
+        ids, s = self.numbers.ids, UsageSeries
+        if not ids:
+            dims = (
+                s.project_remote_id, s.user_remote_id, s.api_key_remote_id, s.model, s.batch, s.service_tier, s.extra,
+            )  # fmt: skip
+            used = sa.select(UsageDay.series_id).where(UsageDay.day >= staged.start - _RECENT, UsageDay.day < staged.end)
+            mine = sa.select(s.id).where(s.endpoint == self.endpoint, s.width == self.width, s.id.in_(used))
+            with unit_of_work.reading() as session:
+                self.numbers.recall(session, dims, mine)
         for start, rows in self._source.usage(self.endpoint, midnight(staged.start), midnight(staged.end), self.width):
-            self.numbers.learn(unit_of_work, (row[:7] for row in rows))
-            staged.take(int(start.timestamp()), [(ids[row[:7]], *row[7:]) for row in rows])
+            try:
+                facts = [(ids[row[:7]], *row[7:]) for row in rows]
+            except KeyError:
+                self.numbers.learn(unit_of_work, (row[:7] for row in rows))
+                facts = [(ids[row[:7]], *row[7:]) for row in rows]
+            staged.take(int(start.timestamp()), facts)
 
     def key_of(self, bucket: int) -> int:
         return bucket
