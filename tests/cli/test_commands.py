@@ -62,6 +62,7 @@ def test_the_first_administrator_gets_a_link(command: Govern, host: pytest.Monke
     assert command("init --admin ada@acme.example --again").code == 0
 
 
+@pytest.mark.one_database
 def test_sync_pulls_and_reports(command: Govern) -> None:
     answer = command("sync --json")
     assert answer.code == 0
@@ -71,6 +72,7 @@ def test_sync_pulls_and_reports(command: Govern) -> None:
     assert command("jobs runs --json --job usage.sync").json["items"][0]["requested_by"]
 
 
+@pytest.mark.one_database
 def test_spend_is_told_and_written_to_files(command: Govern, openai: FakeOpenAI, tmp_path: Path) -> None:
     day = utcnow().date() - timedelta(days=5)
     openai.spend(project="Search", usd=85, on=day.isoformat(), model="gpt-4o-mini-2024-07-18")
@@ -94,6 +96,7 @@ def test_spend_is_told_and_written_to_files(command: Govern, openai: FakeOpenAI,
     assert command("costs --person nobody@acme.example").code == 4
 
 
+@pytest.mark.one_database
 def test_a_sync_that_openai_refuses_fails_with_its_sentence(command: Govern, host: pytest.MonkeyPatch) -> None:
     host.setenv("GOVERN_OPENAI_ADMIN_KEY", "sk-admin-this-one-is-not-known-there")
     answer = command("sync directory")
@@ -117,6 +120,7 @@ def test_a_key_from_issue_to_revoke(command: Govern, project: str, openai: FakeO
     assert command("keys list --json --state revoked").json["items"][0]["id"] == key["id"]
 
 
+@pytest.mark.one_database
 def test_a_policy_forbids_with_its_own_code(command: Govern, project: str, host: pytest.MonkeyPatch) -> None:
     host.setenv("GOVERN_KEYS_MOST_PER_PERSON", "1")
     assert command(f"keys issue {EVE} --name one", project).code == 0
@@ -149,6 +153,7 @@ def test_a_member_is_invited_and_revoked(command: Govern, project: str, openai: 
     assert command("members removal nobody@acme.example").code != 0
 
 
+@pytest.mark.one_database
 def test_without_a_worker_and_without_the_key_a_promise_is_kept_later(
     command: Govern, project: str, host: pytest.MonkeyPatch, world: World
 ) -> None:

@@ -97,6 +97,7 @@ FAULTS: list[tuple[str, dict[str, str | Callable[[], str]], str, str, str]] = [
 
 @pytest.mark.one_database
 @pytest.mark.parametrize(("changes", "name", "health", "words"), [row[1:] for row in FAULTS], ids=[row[0] for row in FAULTS])
+@pytest.mark.one_database
 def test_a_fault_gets_a_sentence(
     command: Govern,
     healthy: pytest.MonkeyPatch,
@@ -115,6 +116,7 @@ def test_a_fault_gets_a_sentence(
     assert "hunter2" not in answer.out
 
 
+@pytest.mark.one_database
 def test_each_scope_of_the_admin_key_is_probed_apart(command: Govern, healthy: pytest.MonkeyPatch, openai: FakeOpenAI) -> None:
     healthy.setenv("GOVERN_OPENAI_ADMIN_KEY", openai.make_admin_key(scopes=["api.management.read", "api.management.write"]))
     answer = command("doctor --json")

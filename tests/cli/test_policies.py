@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.cli.conftest import Govern
 
 
+@pytest.mark.one_database
 def test_the_host_sets_policies_and_asks_beyond_them(command: Govern) -> None:
     assert command("sync").code == 0
     assert "the settings hold" in command("policies list").out

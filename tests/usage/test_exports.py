@@ -92,6 +92,7 @@ def test_a_months_chargeback_is_the_bill(month: World, govern: Govern) -> None:
     assert sum(Decimal(row["amount_usd"]) for row in rows[:-2]) == Decimal(rows[-1]["amount_usd"]) == report.bill
 
 
+@pytest.mark.one_database
 def test_what_changes_after_the_month_was_closed_is_a_line_of_its_own(month: World, govern: Govern) -> None:
     with govern.unit_of_work.reading() as session:
         before = chargeback.chargeback(session, MARCH[0])
@@ -201,6 +202,7 @@ def check_focus(row: dict[str, str]) -> None:
         assert not row["ResourceName"]
 
 
+@pytest.mark.one_database
 def test_the_focus_export_keeps_the_published_rules_and_adds_up_to_the_bill(
     month: World, govern: Govern, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,6 +136,7 @@ def test_signing_in_gives_the_role_of_the_group_and_an_opaque_cookie(here: Stage
     assert here.browser.cookies.get("govern-sign-in") is None
 
 
+@pytest.mark.one_database
 def test_the_request_carries_pkce_state_and_nonce_and_the_browser_knows_none_of_them(here: Stage, provider: DemoProvider) -> None:
     answer = here.browser.get(f"{here.url}/auth/login", follow_redirects=False)
     sent = {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["Location"]).query).items()}
@@ -181,6 +182,7 @@ def test_a_provider_that_misbehaves_signs_nobody_in(here: Stage, provider: DemoP
     assert here.sessions() == 0
 
 
+@pytest.mark.one_database
 def test_a_provider_that_is_another_one_is_not_even_asked(here: Stage, provider: DemoProvider) -> None:
     provider.misbehave(Fault.WRONG_DISCOVERY_ISSUER)
     answer = here.open("/auth/login")
@@ -189,12 +191,14 @@ def test_a_provider_that_is_another_one_is_not_even_asked(here: Stage, provider:
     assert provider.issuer in answer.text
 
 
+@pytest.mark.one_database
 def test_without_groups_somebody_is_an_employee_where_everybody_is(here: Stage, provider: DemoProvider) -> None:
     provider.misbehave(Fault.MISSING_GROUPS)
     sign_in(here, ADA)
     assert here.roles() == ("employee",)
 
 
+@pytest.mark.one_database
 def test_a_broken_token_endpoint_is_told_as_what_it_is(here: Stage, provider: DemoProvider) -> None:
     provider.misbehave(Fault.TOKEN_ERROR)
     answer = sign_in(here, EVE)
@@ -202,6 +206,7 @@ def test_a_broken_token_endpoint_is_told_as_what_it_is(here: Stage, provider: De
     assert here.cookie is None
 
 
+@pytest.mark.one_database
 def test_an_address_outside_the_domains_is_refused_with_the_domains(here: Stage, provider: DemoProvider) -> None:
     mal = Person("mal@evil.example", "Mal")
     provider.set_person(mal)
@@ -223,6 +228,7 @@ def test_an_address_that_was_handed_on_opens_nothing(here: Stage, provider: Demo
     assert here.roles() == ()
 
 
+@pytest.mark.one_database
 def test_the_answer_of_another_browsers_sign_in_is_refused(here: Stage, provider: DemoProvider) -> None:
     """Login CSRF: the attacker begins, and makes the victim's browser end it."""
     with httpx.Client(trust_env=False) as attacker:
@@ -281,6 +287,7 @@ def test_signing_out_at_the_provider_ends_the_session_here(here: Stage, provider
     assert provider.deliveries[-1].status == 200
 
 
+@pytest.mark.one_database
 def test_a_made_up_logout_token_is_refused(here: Stage) -> None:
     sign_in(here, EVE)
     answer = here.browser.post(f"{here.url}/auth/backchannel-logout", data={"logout_token": "a.b.c"})
@@ -289,6 +296,7 @@ def test_a_made_up_logout_token_is_refused(here: Stage) -> None:
     assert here.roles() == ("employee",)
 
 
+@pytest.mark.one_database
 def test_nothing_secret_is_in_the_log(here: Stage, provider: DemoProvider) -> None:
     sent: list[str] = []
     here.browser.event_hooks = {"request": [lambda request: sent.append(str(request.url))]}
@@ -314,6 +322,7 @@ def test_the_sealed_database_holds_no_id_token(here: Stage) -> None:
     assert opened.reveal().startswith("eyJ")
 
 
+@pytest.mark.one_database
 def test_an_unreachable_provider_is_a_sentence_and_no_crash(database_url: str) -> None:
     late = Late()
     with serve(late) as server, stage(database_url, late, server, "http://127.0.0.1:9") as here:
@@ -323,6 +332,7 @@ def test_an_unreachable_provider_is_a_sentence_and_no_crash(database_url: str) -
         assert here.open("/healthz").status_code == 200
 
 
+@pytest.mark.one_database
 def test_without_a_provider_the_page_says_what_to_do(database_url: str) -> None:
     late = Late()
     with serve(late) as server, stage(database_url, late, server, None) as here:  # type: ignore[arg-type]
@@ -331,6 +341,7 @@ def test_without_a_provider_the_page_says_what_to_do(database_url: str) -> None:
         assert "govern init" in page.text
 
 
+@pytest.mark.one_database
 def test_localhost_and_its_number_meet(here: Stage) -> None:
     """Begun at localhost, the sign-in moves to the configured address first: the two have separate cookies."""
     other = here.url.replace("127.0.0.1", "localhost")
@@ -370,6 +381,7 @@ def test_the_certified_provider_signs_in_and_out(database_url: str) -> None:
         assert here.sessions() == 0
 
 
+@pytest.mark.one_database
 def test_signing_in_anew_asks_also_whom_the_provider_knows(here: Stage) -> None:
     sign_in(here, ADA)
     assert str(here.open("/auth/login").url).startswith(here.url), "the provider knows her and asks nothing"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from govern.worker.runner import drain, run_job
 from tests.given import EVE, MAX, OLA, PROJECT
 from tests.web.conftest import Caller, Door
@@ -56,6 +58,7 @@ def test_a_shared_key_is_seen_by_those_who_are_entitled(door: Door) -> None:
     assert eve.get(f"/keys/{key}").status_code == 404
 
 
+@pytest.mark.one_database
 def test_a_personal_key_cannot_be_shared_or_handed_over(door: Door) -> None:
     script = door.api(door.system_token())
     key = issued(door, script)
@@ -77,6 +80,7 @@ def test_freezing_and_thawing(door: Door) -> None:
     assert script.get(f"/keys/{key}/freezes").get_json()["items"][0]["state"] == "thawed"
 
 
+@pytest.mark.one_database
 def test_any_key_that_openai_lists_can_be_frozen(door: Door) -> None:
     script = door.api(door.system_token())
     door.world.openai.make_personal_key(EVE, PROJECT)

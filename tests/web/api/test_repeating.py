@@ -12,6 +12,7 @@ from tests.given import EVE
 from tests.web.conftest import Door
 
 
+@pytest.mark.one_database
 def test_every_post_says_that_it_honours_the_key(door: Door) -> None:
     spec = door.app.test_client().get("/api/openapi.json").get_json()
     posts = [path["post"] for path in spec["paths"].values() if "post" in path]
@@ -31,6 +32,7 @@ def test_a_budget_is_made_once(door: Door) -> None:
     assert len(admin.get("/budgets").get_json()["items"]) == 1
 
 
+@pytest.mark.one_database
 def test_the_order_of_fields_makes_no_other_request(door: Door) -> None:
     admin = door.api("admin")
     first = admin.post("/budgets", {"name": "all", "scope": "organization", "monthly_usd": 10}, key="b-1")
@@ -38,6 +40,7 @@ def test_the_order_of_fields_makes_no_other_request(door: Door) -> None:
     assert second.get_json()["id"] == first.get_json()["id"]
 
 
+@pytest.mark.one_database
 def test_another_request_under_the_same_key_is_refused(door: Door) -> None:
     admin = door.api("admin")
     admin.post("/budgets", {"name": "all", "scope": "organization", "monthly_usd": 10}, key="b-1")
@@ -47,6 +50,7 @@ def test_another_request_under_the_same_key_is_refused(door: Door) -> None:
     assert elsewhere.status_code == 422
 
 
+@pytest.mark.one_database
 def test_keys_of_two_callers_do_not_meet(door: Door) -> None:
     body = {"name": "all", "scope": "organization", "monthly_usd": 10}
     one = door.api("admin").post("/budgets", body, key="b-1")
@@ -62,6 +66,7 @@ def test_a_request_that_failed_may_be_sent_again(door: Door) -> None:
     assert admin.post("/budgets", body | {"scope_id": EVE}, key="b-1").status_code == 201
 
 
+@pytest.mark.one_database
 def test_an_unsettled_answer_is_made_anew(door: Door) -> None:
     admin = door.api("admin")
     body = {"person": EVE, "project": door.world.project().id, "name": "laptop"}
@@ -107,6 +112,7 @@ def test_a_tokens_value_is_never_said_twice_nor_kept(door: Door) -> None:
     assert first.get_json()["value"] not in stored
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("key", ["", "with space", "x" * 256])
 def test_a_key_that_is_none_is_refused(door: Door, key: str) -> None:
     answer = door.api("admin").post("/jobs/usage.sync/runs", key=key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 
 from govern.audit.models import AuditEvent
@@ -16,6 +17,7 @@ from tests.web.conftest import CLI
 from tests.web.oauth.conftest import Person, Stage, error_of
 
 
+@pytest.mark.one_database
 def test_the_page_asks_for_sign_in_and_shows_what_asks(stage: Stage) -> None:
     device = stage.device(device_name="<script>alert(1)</script>", scope="keys:read keys:reveal")
     code = device.asked["user_code"]
@@ -43,6 +45,7 @@ def test_the_page_asks_for_sign_in_and_shows_what_asks(stage: Stage) -> None:
     assert device.fetch().tokens["scope"] == "keys:read keys:reveal"
 
 
+@pytest.mark.one_database
 def test_nothing_but_a_pressed_button_approves(stage: Stage) -> None:
     device = stage.device()
     assert "gets nothing" in stage.person("employee").decide(device.asked["user_code"], "").text
@@ -71,6 +74,7 @@ def test_guesses_are_counted_over_all_replicas(stage: Stage) -> None:
     assert one.type(again.asked["user_code"]).status_code == 200
 
 
+@pytest.mark.one_database
 def test_unknown_used_and_somebody_elses_codes_are_told_apart_by_nobody(stage: Stage) -> None:
     used, decided = stage.device(), stage.device()
     eve, max_ = stage.person("employee"), stage.person("manager")
@@ -95,6 +99,7 @@ def test_too_many_at_one_address_have_to_wait(stage: Stage) -> None:
     device.ask()
 
 
+@pytest.mark.one_database
 def test_a_device_reaches_its_persons_own_keys_and_nothing_else(stage: Stage) -> None:
     """Approved by an administrator it still is over themself only, and no route that needs more lets it in."""
     key = stage.door.world.key(EVE)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
 from govern.identity import devices
@@ -83,12 +84,14 @@ WRONG: list[tuple[str, str | None, dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.one_database
 def test_what_is_wrong_is_refused_by_its_name(stage: Stage) -> None:
     for path, client, form, error in WRONG:
         answer = Device(stage.door.app).post(path, client=client, **form)
         assert (answer.status_code in (400, 401), error_of(answer)) == (True, error), (path, client, form)
 
 
+@pytest.mark.one_database
 def test_a_code_serves_only_the_client_that_asked(stage: Stage) -> None:
     device = stage.device()
     stage.person("employee").decide(device.asked["user_code"], "approve")
@@ -107,6 +110,7 @@ def test_a_code_serves_only_the_client_that_asked(stage: Stage) -> None:
     assert device.poll().status_code == 200
 
 
+@pytest.mark.one_database
 def test_parameters_in_the_address_are_refused(stage: Stage) -> None:
     device = stage.signed_in()
     client = stage.door.app.test_client()
@@ -132,6 +136,7 @@ def test_refresh_tokens_rotate_and_a_copy_ends_the_device(stage: Stage) -> None:
     assert stage.door.world.audited("device.")[-1] == "device.ended"
 
 
+@pytest.mark.one_database
 def test_a_refresh_may_narrow_and_never_widen(stage: Stage) -> None:
     device = stage.signed_in(scope="self:read keys:read")
     assert error_of(device.refresh(scope="self:read keys:issue")) == "invalid_scope"
@@ -196,6 +201,7 @@ def test_introspection_tells_those_who_may_know(stage: Stage) -> None:
     assert about(access, admin) == {"active": False}
 
 
+@pytest.mark.one_database
 def test_the_metadata_is_what_the_rfc_asks_for(stage: Stage) -> None:
     client = stage.door.app.test_client()
     found = client.get("/.well-known/oauth-authorization-server").get_json()
@@ -208,6 +214,7 @@ def test_the_metadata_is_what_the_rfc_asks_for(stage: Stage) -> None:
             assert client.post(address).is_json, name
 
 
+@pytest.mark.one_database
 def test_plain_http_is_for_loopback_only(stage: Stage) -> None:
     """What counts is the address that people use; a proxy in front may speak plain HTTP to us."""
     made = stage.door.govern

@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
+import pytest
 import sqlalchemy as sa
 from freezegun.api import FrozenDateTimeFactory
 from werkzeug.test import TestResponse
@@ -43,6 +44,7 @@ def errors_of(page: TestResponse) -> bool:
 # --- forms as such ---
 
 
+@pytest.mark.one_database
 def test_a_form_of_another_site_does_nothing(door: Door, admin: Reader) -> None:
     body = {"email": "x@acme.example", "role": "reader"}
     assert admin.client.post("/invites", data=body).status_code == 403
@@ -90,6 +92,7 @@ def test_inviting_taking_back_and_sending_again(door: Door, admin: Reader) -> No
     assert "taken back" in admin.get("/invites").text
 
 
+@pytest.mark.one_database
 def test_a_refused_invite_keeps_what_was_typed(door: Door, admin: Reader) -> None:
     project = door.world.project()
     for email, status, says in (
@@ -150,6 +153,7 @@ def test_a_key_from_asking_to_its_proven_end(door: Door, admin: Reader) -> None:
     assert "hx-trigger" not in proven.text
 
 
+@pytest.mark.one_database
 def test_the_reveal_repeats_only_for_the_same_form(door: Door, admin: Reader) -> None:
     """The answer may be lost on the way: the same form, sent again soon, shows the value again."""
     key = issue(admin, door)
@@ -191,6 +195,7 @@ REFUSED_KEYS: tuple[tuple[dict[str, str], int, str], ...] = (
 )
 
 
+@pytest.mark.one_database
 def test_a_refused_key_keeps_what_was_typed(door: Door, admin: Reader) -> None:
     for changed, status, says in REFUSED_KEYS:
         values = {"person": EVE, "project": door.world.project().id, "name": "laptop", "expires_in_days": "30"} | changed
@@ -267,6 +272,7 @@ def test_a_suspension_is_previewed_confirmed_shown_and_lifted(door: Door, admin:
     assert door.world.reload(key).state is KeyState.LIVE
 
 
+@pytest.mark.one_database
 def test_the_last_owner_stays(door: Door, admin: Reader) -> None:
     page = admin.send(f"/members/{ADA}/revoke", values={"reason": "has left", "email": ADA})
     assert page.status_code == 409
@@ -297,6 +303,7 @@ def test_a_token_is_shown_once_works_and_ends(door: Door, admin: Reader) -> None
     assert door.app.test_client().get("/api/v1/members", headers=bearer).status_code == 401
 
 
+@pytest.mark.one_database
 def test_a_refused_token_keeps_what_was_ticked(door: Door, readers: dict[str, Reader]) -> None:
     page = readers["employee"].send("/tokens/new", "/tokens", {"name": "", "expires_in_days": "30", "permissions": ["keys:read"]})
     assert page.status_code == 422
@@ -348,6 +355,7 @@ REFUSED_BUDGETS: tuple[tuple[dict[str, str], str], ...] = (
 )
 
 
+@pytest.mark.one_database
 def test_a_refused_budget_keeps_what_was_typed(door: Door, admin: Reader) -> None:
     for changed, says in REFUSED_BUDGETS:
         values = {
@@ -375,6 +383,7 @@ def test_a_budget_of_a_person(door: Door, admin: Reader, readers: dict[str, Read
 # --- jobs and the record ---
 
 
+@pytest.mark.one_database
 def test_a_job_is_run_by_hand(door: Door, admin: Reader, readers: dict[str, Reader]) -> None:
     assert "No worker is running" in admin.get("/jobs").text
     page = admin.send("/jobs", "/jobs/keys.expire/runs")
@@ -435,6 +444,7 @@ def test_a_manager_sees_their_people_only(door: Door, readers: dict[str, Reader]
     assert readers["manager"].get(f"/keys/{other.id}/revoke").status_code == 404
 
 
+@pytest.mark.one_database
 def test_the_value_is_shown_only_after_a_fresh_sign_in(clock: FrozenDateTimeFactory, door: Door) -> None:
     eve = Reader(door.browser("employee"))
     key = door.world.key(EVE)
@@ -448,6 +458,7 @@ def test_the_value_is_shown_only_after_a_fresh_sign_in(clock: FrozenDateTimeFact
     assert secret_of(again.send(f"/keys/{key.id}", f"/keys/{key.id}/reveal"))
 
 
+@pytest.mark.one_database
 def test_a_token_is_made_only_after_a_fresh_sign_in(clock: FrozenDateTimeFactory, door: Door) -> None:
     eve = Reader(door.browser("employee"))
     clock.tick(timedelta(minutes=6))
