@@ -144,10 +144,8 @@ def mark_counting(session: Session, days: Collection[date]) -> None:
             if day not in settled and _estimate_counts(by_clock):
                 estimated[day].append(project)
         for day in part:
-            wanted = sa.or_(
-                sa.and_(DailySpend.clock == Clock.ESTIMATED, DailySpend.project_remote_id.in_(estimated[day])),
-                sa.and_(DailySpend.clock == Clock.BILLED, DailySpend.project_remote_id.not_in(estimated[day])),
-            )
+            # Named once: each project is a parameter, and a statement holds only so many.
+            wanted = DailySpend.project_remote_id.in_(estimated[day]) == (DailySpend.clock == Clock.ESTIMATED)
             # Most rows are right already, and writing one costs more than looking at it.
             differs = sa.and_(DailySpend.day == day, DailySpend.counts != wanted)
             flipped = sa.update(DailySpend).where(differs).values(counts=~DailySpend.counts)
