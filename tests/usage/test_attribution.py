@@ -70,6 +70,7 @@ def test_a_key_that_we_issued_leads_to_its_person_whatever_openai_says_of_the_us
     assert [(line.ids[By.KEY], line.names[By.KEY]) for line in lines] == [(key.id, "laptop")]
 
 
+@pytest.mark.one_database
 def test_a_personal_key_leads_to_its_owner(world: World, govern: Govern) -> None:
     world.synced()
     api_key, _ = world.openai.make_personal_key(EVE, "Search")
@@ -78,6 +79,7 @@ def test_a_personal_key_leads_to_its_owner(world: World, govern: Govern) -> None
     assert people(govern) == {world.person(EVE).id: 3}
 
 
+@pytest.mark.one_database
 def test_usage_without_a_known_key_leads_to_the_user_and_costs_to_the_project(world: World, govern: Govern) -> None:
     eve_at_openai = next(member.id for member in world.synced().openai.oracle().members() if member.email == EVE)
     pull(govern, Reported([used("2026-03-09T10:00", key=None, user=eve_at_openai)], [billed("2026-03-09", "0.01", key=None)]))
@@ -88,6 +90,7 @@ def test_usage_without_a_known_key_leads_to_the_user_and_costs_to_the_project(wo
     assert bill.projects == Decimal("0.01")
 
 
+@pytest.mark.one_database
 def test_a_service_account_that_is_not_ours_stays_with_the_project(world: World, govern: Govern) -> None:
     project = world.synced().project("Search")
     made = govern.need_outside().issuer.create(project.remote_id, "somebody else's bot", 86_400)
@@ -98,6 +101,7 @@ def test_a_service_account_that_is_not_ours_stays_with_the_project(world: World,
         assert set(session.scalars(sa.select(UsageSeries.basis))) == {Basis.PROJECT}
 
 
+@pytest.mark.one_database
 def test_what_has_nothing_is_unattributed_and_visible(world: World, govern: Govern) -> None:
     world.synced()
     pull(govern, Reported([], [billed("2026-03-09", "2", project=None, key=None), billed("2026-03-09", "1")]))

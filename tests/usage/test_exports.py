@@ -24,7 +24,7 @@ from govern.usage.questions import Question, View
 from govern.usage.records import CostAdjustment
 from govern.usage.sync import run_costs, run_usage
 from tests.given import ADMIN, EVE, World
-from tests.usage.reported import MODEL, Reported, billed, used
+from tests.usage.reported import CHAT, MODEL, Reported, billed, used
 
 if TYPE_CHECKING:
     from govern.bootstrap import Govern
@@ -61,7 +61,7 @@ def month(world: World, govern: Govern) -> World:
         used("2026-03-11T10:00", key=api_key, project=project, input_tokens=823_045),
         used("2026-03-14T10:00", model="gpt-99"),
     ]
-    run_usage(govern.unit_of_work, Reported(usage), trailing_days=3, backfill_days=40)
+    run_usage(govern.unit_of_work, Reported(usage), trailing_days=3, backfill_days=40, endpoints=CHAT)
     run_costs(govern.unit_of_work, Reported([], costs), trailing_days=3, backfill_days=40)
     return world
 

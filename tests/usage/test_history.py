@@ -33,6 +33,7 @@ def clock() -> Iterator[Any]:
         yield clock
 
 
+@pytest.mark.one_database
 def test_a_backfill_that_breaks_goes_on_where_it_was_and_a_second_one_asks_nothing(unit_of_work: UnitsOfWork) -> None:
     days = [(date(2026, 3, 10) - timedelta(days=number)).isoformat() for number in range(60)]
     source = Reported([used(f"{day}T10:00") for day in days], [billed(day, "1") for day in days])
@@ -141,6 +142,7 @@ def test_hours_are_forgotten_and_days_stay_whatever_is_learned_later(unit_of_wor
         assert session.scalar(sa.select(sa.func.count()).select_from(CostFact)) == 0
 
 
+@pytest.mark.one_database
 def test_a_large_window_is_never_held_whole(unit_of_work: UnitsOfWork) -> None:
     """Memory is that of a page: a bucket that was handed on is nobody's any more."""
     alive: list[Any] = []

@@ -21,6 +21,7 @@ from govern.usage.names import By
 from govern.usage.queries import View
 from govern.usage.rules import midnight
 from govern.usage.sync import run_costs, run_usage
+from govern.usage_ports import USAGE_ENDPOINTS
 from tests.given import EVE, World
 from tests.usage.reported import CHAT, MODEL
 
@@ -41,10 +42,10 @@ def openai(request: pytest.FixtureRequest, at_noon: Any) -> FakeOpenAI:
     return FakeOpenAI(WorldSpec(people=8, projects=3, months=1, seed=5), generation=request.param)
 
 
-def pull(govern: Govern) -> dict[str, int]:
+def pull(govern: Govern, endpoints: tuple[str, ...] = CHAT) -> dict[str, int]:
     """Both clocks; the report of the costs."""
     source = govern.need_outside().usage
-    run_usage(govern.unit_of_work, source, trailing_days=3, backfill_days=6)
+    run_usage(govern.unit_of_work, source, trailing_days=3, backfill_days=6, endpoints=endpoints)
     return run_costs(govern.unit_of_work, source, trailing_days=3, backfill_days=6)
 
 
@@ -71,7 +72,7 @@ def cents(amount: Decimal) -> Decimal:
 
 def test_what_is_billed_ties_to_the_organizations_own_total(world: World, govern: Govern, openai: FakeOpenAI) -> None:
     world.synced()
-    pull(govern)
+    pull(govern, USAGE_ENDPOINTS)
     assert total(govern) > 0
     assert cents(total(govern)) == cents(bill(openai))
     with govern.unit_of_work.reading() as session:
@@ -81,6 +82,7 @@ def test_what_is_billed_ties_to_the_organizations_own_total(world: World, govern
     assert any(line.ids[By.PERSON] for line in people)
 
 
+@pytest.mark.parametrize("openai", ["2026-11"], indirect=True)
 def test_restated_days_follow_the_bill(world: World, govern: Govern, openai: FakeOpenAI) -> None:
     world.synced()
     pull(govern)
@@ -93,6 +95,7 @@ def test_restated_days_follow_the_bill(world: World, govern: Govern, openai: Fak
     assert cents(total(govern)) == cents(bill(openai))
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("openai", ["2026-11"], indirect=True)
 def test_amounts_as_text_are_the_same_amounts(world: World, govern: Govern, openai: FakeOpenAI) -> None:
     world.synced()

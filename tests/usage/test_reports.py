@@ -21,7 +21,7 @@ from govern.usage.names import By, Whose
 from govern.usage.questions import Figure, Only, View
 from govern.usage.sync import run_costs, run_usage
 from tests.given import ADMIN, EVE, MAX, World
-from tests.usage.reported import Reported, billed, used
+from tests.usage.reported import CHAT, Reported, billed, used
 
 if TYPE_CHECKING:
     from govern.bootstrap import Govern
@@ -80,7 +80,7 @@ def paid(world: World, govern: Govern) -> list[Paid]:
                     costs.append(billed(day.isoformat(), str(amount), project=place, key=key, item=f"{model}, {item}"))
                     plain.append(Paid(day, View.BILLED, *head, f"{model}, {item}", amount))
     source = Reported(usage, costs)
-    run_usage(govern.unit_of_work, source, trailing_days=3, backfill_days=38)
+    run_usage(govern.unit_of_work, source, trailing_days=3, backfill_days=38, endpoints=CHAT)
     run_costs(govern.unit_of_work, source, trailing_days=3, backfill_days=38)
     assert cells.run(govern.unit_of_work, TODAY)["stretches"] > 20
     return plain
@@ -161,8 +161,7 @@ def test_every_question_has_the_plain_answer(paid: list[Paid], govern: Govern, w
             assert whole.whole.amount == whole.people + whole.projects + whole.unattributed == sum(expected.values()), case
 
 
-@pytest.mark.one_database
-def test_pages_and_comparisons(paid: list[Paid], govern: Govern) -> None:
+def pages_and_comparisons_agree(paid: list[Paid], govern: Govern) -> None:
     with govern.unit_of_work.reading() as session:
         for by in ((By.DAY, By.MODEL), (By.WEEK, By.PERSON)):
             for largest_first in (False, True):
@@ -183,8 +182,7 @@ def test_pages_and_comparisons(paid: list[Paid], govern: Govern) -> None:
         assert line.previous.amount == sum(before), "the same ten days of the month before; the first known one is the tenth"
 
 
-@pytest.mark.one_database
-def test_hours_add_up_to_the_days_estimate(paid: list[Paid], govern: Govern, world: World) -> None:
+def hours_add_up_to_the_days_estimate(paid: list[Paid], govern: Govern, world: World) -> None:
     first = date(2026, 3, 11)
     with govern.unit_of_work.reading() as session:
         found = queries.lines(session, first, first + timedelta(days=3), by=[By.HOUR, By.TEAM])
@@ -199,6 +197,12 @@ def test_hours_add_up_to_the_days_estimate(paid: list[Paid], govern: Govern, wor
             assert sum(line.figure.estimated for line in hours) == sum(r.amount for r in days if r.day == day and r.team == team)
     assert [line.ids[By.HOUR] for line in one] == ["2026-03-11T05"]
     assert one[0].figure.amount == sum(row.amount for row in days if row.day == first and row.person == world.person(EVE).id)
+
+
+@pytest.mark.one_database
+def test_pages_comparisons_and_hours(paid: list[Paid], govern: Govern, world: World) -> None:
+    pages_and_comparisons_agree(paid, govern)
+    hours_add_up_to_the_days_estimate(paid, govern, world)
 
 
 def test_a_change_of_assignments_moves_spend_between_teams(paid: list[Paid], govern: Govern, world: World) -> None:
