@@ -61,11 +61,6 @@ def count_members(session: Session) -> int:
     return session.scalar(query.where(Member.vanished_at.is_(None), Member.is_service_account.is_(False))) or 0
 
 
-def count_owners(session: Session) -> int:
-    query = sa.select(sa.func.count()).select_from(Member).where(Member.vanished_at.is_(None), Member.role == "owner")
-    return session.scalar(query.where(Member.is_service_account.is_(False))) or 0
-
-
 def owners_with(session: Session, member: Member | None) -> int:
     """How many owners there are to go on with, this member counted as one of them, and nobody who is suspended or leaving."""
     others = sa.select(sa.func.count()).select_from(Member).outerjoin(Person, Person.id == Member.person_id)

@@ -97,7 +97,6 @@ FAULTS: list[tuple[str, dict[str, str | Callable[[], str]], str, str, str]] = [
 
 @pytest.mark.one_database
 @pytest.mark.parametrize(("changes", "name", "health", "words"), [row[1:] for row in FAULTS], ids=[row[0] for row in FAULTS])
-@pytest.mark.one_database
 def test_a_fault_gets_a_sentence(
     command: Govern,
     healthy: pytest.MonkeyPatch,

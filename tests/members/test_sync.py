@@ -49,7 +49,6 @@ class TestMirror:
             assert {member.remote_id for member in members.values()} == {member.id for member in oracle.members()}
             assert (members[ADA].role, members[EVE].role) == ("owner", "reader")
             assert queries.count_members(session) == 4
-            assert queries.count_owners(session) == 1
             places = {project.remote_id: project.id for project in projects.find_projects(session)}
             assert set(places) == {project.id for project in oracle.projects()}
             for place in oracle.project_users():

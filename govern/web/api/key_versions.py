@@ -15,20 +15,15 @@ from govern.core.errors import NotFound
 from govern.core.uow import UnitOfWork
 from govern.keys import queries, rotation, sharing
 from govern.keys.models import KeyState
-from govern.notices import queries as notices
-from govern.notices import service as telling
-from govern.notices.models import DeliveryState, Notice, NoticeDelivery
 from govern.people import queries as people
 from govern.policies import renewing
 from govern.web import scope
 from govern.web.access import current_principal, govern, reads, requires
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
-from govern.web.api.shapes import Id, Schema, Text, Who, instant, maybe_instant, maybe_text, with_more
+from govern.web.api.shapes import Id, Schema, Text, Who, instant, maybe_instant, maybe_text
 
 blueprint = ApiBlueprint("key_versions", "Versions of a key, their rotation, and who may open a shared one.", under="keys")
-
-
 rotations = ApiBlueprint("key-rotations", "Rotation of several keys at once.")
 
 
@@ -71,25 +66,6 @@ class RenewIn(Schema):
         metadata={"description": "Without it as long as the old version, or as long as the policy allows."},
     )
     overlap_hours = ma.fields.Integer(strict=True, validate=ma.validate.Range(0, 720))
-
-
-class ReminderOut(Schema):
-    """One mail of one reminder."""
-
-    id = ma.fields.String(required=True)
-    headline = ma.fields.String(required=True)
-    address = ma.fields.String(required=True)
-    state = ma.fields.Enum(DeliveryState, by_value=True, required=True)
-    receipt = maybe_text()
-    problem = maybe_text()
-    created_at = instant(required=True)
-    settled_at = maybe_instant()
-
-
-class RemindersOut(Schema):
-    """A key's reminders, the newest first."""
-
-    items = ma.fields.List(ma.fields.Nested(ReminderOut), required=True)
 
 
 class RotationsIn(RotateIn):
@@ -205,38 +181,6 @@ class Renewal(MethodView):
             return renewing.renew(uow, key_id, defaults, administers=administers, overlap=overlap, days=days).id
 
         return carry_out(command, _versions)
-
-
-@blueprint.route("/<id:key_id>/reminders")
-class Reminders(MethodView):
-    """What its people were told."""
-
-    @requires("keys:read")
-    @blueprint.response(200, RemindersOut)
-    def get(self, key_id: str) -> dict[str, Any]:
-        """List the reminders that the key is about to expire, with a receipt per address; there are few, so they come at once."""
-        told = notices.about(reads(), [_visible("keys:read", key_id)])
-        return {"items": [with_more(ReminderOut, sent, headline=notice.headline) for notice, sent in told]}
-
-
-@blueprint.route("/<id:key_id>/reminders/<id:delivery_id>/send")
-class ReminderAgain(MethodView):
-    """Sending again."""
-
-    @requires("keys:issue")
-    @blueprint.response(200, ReminderOut)
-    @blueprint.alt_response(202, schema=ReminderOut, description="It will be sent.", success=True)
-    def post(self, key_id: str, delivery_id: str) -> Response:
-        """Send a reminder again that was given up."""
-        _visible("keys:issue", key_id)
-
-        def answer(session: Session, row_id: str) -> Answer:
-            row = session.get_one(NoticeDelivery, row_id)
-            body = ReminderOut().dump(with_more(ReminderOut, row, headline=session.get_one(Notice, row.notice_id).headline))
-            settled = row.state is not DeliveryState.PENDING
-            return Answer(body, 200 if settled else 202, {"Location": f"/api/v1/keys/{key_id}/reminders"}, settled)
-
-        return carry_out(lambda uow: telling.send_again(uow, delivery_id, about=key_id).id, answer)
 
 
 @blueprint.route("/<id:key_id>/entitlements")
