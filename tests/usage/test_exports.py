@@ -92,7 +92,6 @@ def test_a_months_chargeback_is_the_bill(month: World, govern: Govern) -> None:
     assert sum(Decimal(row["amount_usd"]) for row in rows[:-2]) == Decimal(rows[-1]["amount_usd"]) == report.bill
 
 
-@pytest.mark.one_database
 def test_what_changes_after_the_month_was_closed_is_a_line_of_its_own(month: World, govern: Govern) -> None:
     with govern.unit_of_work.reading() as session:
         before = chargeback.chargeback(session, MARCH[0])
@@ -111,6 +110,28 @@ def test_what_changes_after_the_month_was_closed_is_a_line_of_its_own(month: Wor
         (Decimal("0.123456789"), True)
     ]
     assert (after.total, after.adjustments, after.difference) == (before.total, Decimal("0.123456789"), 0)
+    with govern.unit_of_work(ADMIN) as uow:
+        for number, (day, old, new) in enumerate([(date(2026, 3, 12), "10", "12.5"), (date(2026, 3, 13), "4", "0")]):
+            series = uow.session.scalars(sa.select(CostFact.series_id).where(CostFact.day == day)).first()
+            uow.session.add(
+                CostAdjustment(
+                    id=f"adj_more_{number}", day=day, series_id=series if number == 0 else eves.series_id, found_at=uow.now,
+                    before=Decimal(old), after=Decimal(new),
+                )
+            )  # fmt: skip
+    rows = read(focus.sheet(govern.unit_of_work.reading, *MARCH, account="acme"))
+    for row in rows:
+        check_focus(row)
+    corrections = [row for row in rows if row["ChargeClass"]]
+    assert {(row["ChargePeriodStart"][:10], row["ChargeClass"], Decimal(row["BilledCost"])) for row in corrections} == {
+        ("2026-03-11", "Correction", Decimal("0.123456789")), ("2026-03-12", "Correction", Decimal("2.5")),
+        ("2026-03-13", "Correction", Decimal(-4)),
+    }  # fmt: skip
+    assert {row["ChargeCategory"] for row in corrections} == {"Usage", "Adjustment"}
+    assert [Decimal(row["BilledCost"]) for row in rows if row["ChargePeriodStart"][:10] == "2026-03-11"] == [
+        Decimal("0.123456789")
+    ]
+    assert sum(Decimal(row["BilledCost"]) for row in rows if row["BillingCurrency"] == "USD") == after.bill
 
 
 @pytest.mark.one_database
