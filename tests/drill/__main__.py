@@ -1,4 +1,4 @@
-"""Kill and freeze workers at random places, while OpenAI is in trouble, and ask the oracle whether everything holds.
+"""Kill and freeze workers and web processes at random places, while OpenAI is in trouble; ask the oracle whether all holds.
 
 Run N of seed S is drawn from "S:N" alone: `scripts/drill --seed S --only N` does it again. With `--mutants` defects are planted
 in the code instead, one at a time, and each must be noticed. The last line is one JSON object; exits 1 where something did not

@@ -137,9 +137,8 @@ def due_now(engine: sa.Engine, *, dead: bool) -> int:
 
 
 PATHS: Final = {
-    "rotate": "/keys/{key}/rotate", "reveal": "/keys/{key}/reveal", "freeze": "/keys/{key}/freeze", "thaw": "/keys/{key}/thaw",
-    "revoke": "/keys/{key}/revoke", "cancel": "/invites/{invite}/cancel", "resend": "/invites/{invite}/resend",
-    "issue": "/keys", "invite": "/invites", "remove": "/members/{email}/revoke", "leak": "/leak-reports",
+    "issue": "/keys", "rotate": "/keys/{key}/rotate", "revoke": "/keys/{key}/revoke", "freeze": "/keys/{key}/freeze",
+    "thaw": "/keys/{key}/thaw", "invite": "/invites", "cancel": "/invites/{invite}/cancel", "remove": "/members/{email}/revoke",
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ ISSUE, REVOKE, OUTBOX = "govern.keys.effects", "govern.keys.effects", "govern.co
 
 @dataclass(frozen=True)
 class Mutant:
-    """`troubles` and `blows` are written as (operation, kind, nth) and (where, nth, freezes)."""
+    """`troubles` and blows are written as (operation, kind, nth) and (where, nth, freezes)."""
 
     name: str
     changes: tuple[Change, ...]
@@ -20,6 +20,8 @@ class Mutant:
     blows: tuple[tuple[str, int, bool], ...] = ()
     troubles: tuple[tuple[str, str, int], ...] = ()
     page: int | None = None
+    ask: str = ""
+    asked: tuple[tuple[str, int, bool], ...] = ()
 
 
 def _recorded_first(module: str, place: str, point: str, record: str) -> Change:
@@ -253,6 +255,14 @@ MUTANTS: Final = (
             "while self._one(claim, sender):\n    crashpoint('batch.row.recorded')",
         ),),
         "batch.row", (("batch.row.before_commit", 1, False),),
+    ),
+    Mutant(
+        "a request that was not answered is carried out again",
+        (Change(
+            "govern.identity.idempotency", "claim", "row = uow.session.get(Request, (principal_id, key))",
+            "row = None\nuow.session.execute(sa.delete(Request).where(Request.principal_id == principal_id, Request.key == key))",
+        ),),
+        "key.issue", ask="issue", asked=(("db.committed", 1, False), ("db.committed", 2, False), ("db.committed", 3, False)),
     ),
 )  # fmt: skip
 BY_NAME: Final = {mutant.name: mutant for mutant in MUTANTS}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from govern.core.lanes import Lane, in_lane
 from govern.keys import sync
+from tests.drill.desk import Desk
 from tests.drill.flows import FLOWS
+from tests.drill.nursery import Order
 from tests.drill.oracle import Ledger, check, spot_check
 from tests.drill.schedule import Blow, Schedule
 from tests.drill.stage import Stage, Strike, due_now
@@ -35,11 +37,15 @@ def carry_out(stage: Stage, schedule: Schedule) -> Outcome:
     world, outcome = stage.fresh(), Outcome()
     world.openai.behaviour.longest_page = schedule.page
     ledger = Ledger.at(world.openai)
-    FLOWS[schedule.flow](world)
+    desk = Desk.opened(stage, world, schedule.ask, ledger) if schedule.ask else None
+    if desk is None:
+        FLOWS[schedule.flow](world)
     for trouble in schedule.troubles:
         world.openai.fault(trouble.operation, kind=trouble.kind, nth=trouble.nth)
     frozen: list[int] = []
     try:
+        if desk is not None:
+            _ask(stage, desk, schedule.asked, frozen, outcome)
         for blow in schedule.blows:
             _strike(stage, blow, frozen, outcome)
             due_now(stage.govern.engine, dead=True)
@@ -62,14 +68,25 @@ def carry_out(stage: Stage, schedule: Schedule) -> Outcome:
             sync.reconcile(stage.govern.unit_of_work, outside.directory, outside.issuer)
         _finish(stage, world, outcome)
     outcome.bad += check(world, ledger)
+    if desk is not None:
+        outcome.bad += [*desk.answered(), *desk.kept()]
     return outcome
 
 
-def _strike(stage: Stage, blow: Blow, frozen: list[int], outcome: Outcome) -> None:
+def _ask(stage: Stage, desk: Desk, blows: Sequence[Blow], frozen: list[int], outcome: Outcome) -> None:
+    """Ask until all is answered; each web process but the last is struck."""
+    for blow in blows:
+        _strike(stage, blow, frozen, outcome, desk.order)
+        desk.wait()
+    _ended(stage.nursery.run(**desk.order)[1], outcome)
+    outcome.bad += desk.answered()
+
+
+def _strike(stage: Stage, blow: Blow, frozen: list[int], outcome: Outcome, order: Order | None = None) -> None:
     number = signal.SIGSTOP if blow.freezes else signal.SIGKILL
     strike = Strike(0, blow.nth, number, blow.done) if blow.at_request else None
     stage.gate.strike = strike
-    pid = stage.nursery.start(crash=blow.order)
+    pid = stage.nursery.start(crash=blow.order, **(order or {}))
     if strike is not None:
         strike.pid = pid
     ended = stage.nursery.wait(pid)
@@ -87,7 +104,7 @@ def _ended(ended: str, outcome: Outcome, *, missed: bool = False) -> None:
     elif ended == "done":
         outcome.missed += missed
     else:
-        outcome.bad.append(f"a worker ended with {ended}")
+        outcome.bad.append(f"a process ended with {ended}")
 
 
 def _finish(stage: Stage, world: World, outcome: Outcome) -> None:

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
+from tests.drill.desk import ASKS
 from tests.drill.flows import FLOWS
 from tests.drill.mutants import Mutant
 from tests.drill.points import MONEY_FLOWS, flow_of, points
@@ -73,6 +74,10 @@ class Schedule:
     blows: tuple[Blow, ...]
     page: int | None = None
     """The most rows that OpenAI puts on a page; None for its own habit."""
+    ask: str = ""
+    """What clients ask of web processes (`desk.ASKS`); '' where the flow is begun without one."""
+    asked: tuple[Blow, ...] = ()
+    """At the web processes that are asked, one after the other."""
 
     @property
     def needs_comparison(self) -> bool:
@@ -84,19 +89,26 @@ class Schedule:
 
     def __str__(self) -> str:
         pages = [f"pages of {self.page}"] if self.page else []
-        return "; ".join([self.flow, *pages, *map(str, self.troubles), *map(str, self.blows)])
+        begun = [f"asked to {self.ask}", *(f"the web process: {blow}" for blow in self.asked)] if self.ask else []
+        return "; ".join([self.flow, *begun, *pages, *map(str, self.troubles), *map(str, self.blows)])
 
 
 def of_mutant(mutant: Mutant) -> Schedule:
     """The schedule that finds this defect."""
     troubles = tuple(Trouble(*trouble) for trouble in mutant.troubles)
-    return Schedule(mutant.flow, troubles, tuple(Blow(*blow) for blow in mutant.blows), mutant.page)
+    blows, asked = (tuple(Blow(*blow) for blow in given) for given in (mutant.blows, mutant.asked))
+    return Schedule(mutant.flow, troubles, blows, mutant.page, mutant.ask, asked)
 
 
 def draw(seed: str, freeze_share: float) -> Schedule:
     """The schedule of this seed. `freeze_share` is the part of blows that freeze, between 0 and 1."""
     chance = random.Random(seed)
-    flow = chance.choice(sorted(FLOWS))
+    flow, ask = chance.choice(sorted(FLOWS)), ""
+    asked: tuple[Blow, ...] = ()
+    if chance.random() < 0.3:
+        ask = chance.choice(sorted(ASKS))
+        flow = ASKS[ask][0]
+        asked = tuple(_blow_at_web(chance, chance.random() < freeze_share) for _ in range(chance.choice((1, 1, 2))))
     troubles = []
     if chance.random() < 0.5:
         for _ in range(chance.randint(1, 3)):
@@ -104,7 +116,13 @@ def draw(seed: str, freeze_share: float) -> Schedule:
             kinds = [kind for kind in TROUBLE[operation] if kind != "skip_item" or kind not in {one.kind for one in troubles}]
             troubles.append(Trouble(operation, chance.choice(kinds), chance.randint(1, 6)))
     blows = tuple(_blow(chance, flow, chance.random() < freeze_share) for _ in range(chance.choice((1, 1, 1, 2, 2, 3))))
-    return Schedule(flow, tuple(troubles), blows, chance.choice((None, None, None, 2)))
+    return Schedule(flow, tuple(troubles), blows, chance.choice((None, None, None, 2)), ask, asked)
+
+
+def _blow_at_web(chance: random.Random, freezes: bool) -> Blow:
+    """A web process asks OpenAI nothing: it dies at a statement or around a commit, and is frozen only after one."""
+    where, most = ("db.committed", 6) if freezes else chance.choice((("sql", 60), ("db.before_commit", 6), ("db.committed", 6)))
+    return Blow(where, chance.randint(1, most), freezes)
 
 
 def _blow(chance: random.Random, flow: str, freezes: bool) -> Blow:

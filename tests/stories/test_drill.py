@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.drill.desk import ASKS
 from tests.drill.mutants import MUTANTS, Mutant
 from tests.drill.oracle import Ledger, check
 from tests.drill.run import carry_out
-from tests.drill.schedule import draw
+from tests.drill.schedule import Blow, Schedule, draw
 from tests.given import EVE
 from tests.stories.conftest import stage_for
 
@@ -22,6 +23,15 @@ pytestmark = pytest.mark.drill
 def test_random_blows(number: int, request: pytest.FixtureRequest) -> None:
     schedule = draw(f"suite:{number}", 0.4)
     assert carry_out(stage_for(request, ("sqlite", "postgresql")[number % 2]), schedule).bad == [], schedule
+
+
+@pytest.mark.parametrize("ask", sorted(ASKS))
+def test_what_is_asked_of_web_processes_that_die_comes_about_once(ask: str, request: pytest.FixtureRequest) -> None:
+    """The first dies with the act done and nobody told, the second in the middle of it."""
+    blows = (Blow("db.committed", 2, freezes=False), Blow("sql", 24, freezes=False))
+    schedule = Schedule(ASKS[ask][0], (), (), ask=ask, asked=blows)
+    outcome = carry_out(stage_for(request, ("sqlite", "postgresql")[sorted(ASKS).index(ask) % 2]), schedule)
+    assert (outcome.bad, outcome.kills, outcome.missed) == ([], 2, 0)
 
 
 def test_a_seed_draws_the_same_again() -> None:
