@@ -16,7 +16,7 @@ from freezegun import freeze_time
 from govern.audit.models import AuditEvent
 from govern.core.errors import Unavailable
 from govern.core.uow import Actor, ActorKind, UnitsOfWork
-from govern.usage import queries, retention
+from govern.usage import partitions, queries, retention
 from govern.usage.models import CostFact, CostSeries, SyncWindow, UsageFact
 from govern.usage.questions import View
 from govern.usage.records import ClosedMonth, CostAdjustment, UsageDay
@@ -140,6 +140,28 @@ def test_hours_are_forgotten_and_days_stay_whatever_is_learned_later(unit_of_wor
     with unit_of_work.reading() as session:
         assert queries.totals(session, *span, view=View.ESTIMATED).whole.amount == before == Decimal("0.45")
         assert session.scalar(sa.select(sa.func.count()).select_from(CostFact)) == 0
+
+
+def test_a_month_of_hours_is_a_partition_that_goes_as_a_whole(unit_of_work: UnitsOfWork, database: str) -> None:
+    source = Reported([used("2026-01-20T10:00"), used("2026-02-03T10:00"), used("2026-02-20T11:00"), used("2026-03-09T10:00")])
+    run_backfill(unit_of_work, source, days=60, endpoints=CHAT)
+
+    def months() -> set[str]:
+        with unit_of_work.reading() as session:
+            names = sa.inspect(session.connection()).get_table_names(schema=partitions.SCHEMA if on_postgresql else None)
+        return {name.removeprefix("usage_facts_") for name in names if name.startswith("usage_facts")} & wanted
+
+    on_postgresql = database == "postgresql"
+    wanted = {"2026_01", "2026_02", "2026_03"} if on_postgresql else {"usage_facts"}
+    assert months() == wanted
+    with unit_of_work(HOUSE) as uow:
+        assert retention.forget_hours(uow, after=timedelta(days=30)) > 0
+    assert months() == wanted - {"2026_01"}, "February is not over before the day: its old hours go row by row"
+    with unit_of_work.reading() as session:
+        kept = session.scalars(sa.select(UsageFact.bucket_start).order_by(UsageFact.bucket_start)).all()
+        days = queries.totals(session, date(2026, 1, 1), date(2026, 3, 11), view=View.ESTIMATED).whole.amount
+    assert [at.date() for at in kept] == [date(2026, 2, 20), date(2026, 3, 9)]
+    assert days == Decimal("0.60")
 
 
 @pytest.mark.one_database
