@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from govern.audit import chain, queries
+from govern.audit.chain import Link
 from govern.audit.models import AuditEvent, AuditHead
 from govern.core.crypto import Secret, SecretBox, contains_secret, redact
 from govern.core.db import Base
 from govern.core.uow import UnitOfWork
 
 _PENDING = "audit_pending"
-_PURPOSE = "audit"
 
 
 def record(uow: UnitOfWork, action: str, subject: Base | tuple[str, str], *, reason: str | None = None, **facts: object) -> None:
@@ -47,18 +47,15 @@ def _chain(uow: UnitOfWork) -> None:
     for event in uow.session.info.pop(_PENDING):
         head.seq += 1
         event.seq = head.seq
-        head.digest = event.digest = _digest(uow.box, head.digest, event)
+        head.digest = event.digest = chain.digest(uow.box, head.digest, link_of(event))
         uow.session.add(event)
     uow.session.flush()
 
 
-def _digest(box: SecretBox, previous: str, event: AuditEvent) -> str:
-    at = event.at.astimezone(UTC).isoformat(timespec="microseconds")
-    body = [
-        event.seq, event.id, at, event.action, event.actor_kind, event.actor_id, event.actor_label, event.subject_kind,
-        event.subject_id, event.facts, event.reason, event.ip, event.request_id,
-    ]  # fmt: skip
-    return box.fingerprint(_PURPOSE, previous + json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
+def link_of(event: AuditEvent) -> Link:
+    """The event as the chain sees it; its digest is empty as long as it has none."""
+    values = {name: getattr(event, name) for name in Link._fields}
+    return Link(**values | {"at": chain.instant(event.at), "digest": event.digest or ""})
 
 
 def _plain(value: object) -> object:
@@ -96,16 +93,14 @@ def verify(session: Session, box: SecretBox) -> Verdict:
     previous, checked = "", 0
     while True:
         head = session.execute(sa.select(AuditHead.seq, AuditHead.digest)).one()
-        waiting = sa.select(AuditEvent).where(AuditEvent.seq > checked, AuditEvent.seq <= head.seq).order_by(AuditEvent.seq)
-        # Closed also when an event is found broken, or PostgreSQL would keep its cursor open.
-        with closing(session.scalars(waiting.execution_options(yield_per=500))) as events:
-            for event in events:
-                if event.seq != checked + 1:
+        while links := queries.links(session, after=checked, until=head.seq):
+            for link in links:
+                if link.seq != checked + 1:
                     return Verdict(checked, checked + 1, f"Event {checked + 1} is missing.")
-                digest = _digest(box, previous, event)
-                if digest != event.digest:
-                    return Verdict(checked, event.seq, f"Event {event.seq} was changed.")
-                previous, checked = digest, event.seq
+                digest = chain.digest(box, previous, link)
+                if digest != link.digest:
+                    return Verdict(checked, link.seq, f"Event {link.seq} was changed.")
+                previous, checked = digest, link.seq
         if checked != head.seq or previous != head.digest:
             return Verdict(checked, checked + 1, f"The log ends at {checked}, but {head.seq} events were written.")
         newest = session.scalar(sa.select(sa.func.max(AuditEvent.seq))) or 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
-from govern.audit import queries, service
+from govern.audit import export, queries, service
 from govern.cli import host, output
 from govern.core.errors import GovernError
 
@@ -51,3 +53,19 @@ def list_events(action: str | None, subject: str | None, limit: int, as_json: bo
         ]  # fmt: skip
     columns = {"seq": "No.", "at": "At (UTC)", "action": "Action", "actor": "By", "subject": "Subject", "reason": "Reason"}
     output.show(rows, columns, as_json=as_json, empty="Nothing has been done yet.")
+
+
+@audit.command("export")
+@click.option(
+    "--format", "form", type=click.Choice(list(export.FORMATS)), default="jsonl", show_default=True,
+    help="jsonl has every column and can be verified; ocsf is for a SIEM (OCSF 1.4.0, class Entity Management).",
+)  # fmt: skip
+@click.option(
+    "--after", type=click.IntRange(0), default=0, metavar="SEQ", help="Go on behind this event: the last one that you have."
+)
+def hand_out(form: str, after: int) -> None:
+    """Write the log to standard output, oldest first, a line of JSON per event."""
+    with host.opened() as govern:
+        for chunk in export.chunks(govern.unit_of_work, form, after=after):
+            sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()

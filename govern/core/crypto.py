@@ -8,7 +8,6 @@ does not open. The ring comes from the settings, never from the database: a back
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 import secrets
@@ -96,6 +95,7 @@ class SecretBox:
         # The fingerprints' key must outlive rotations of the active key, or nothing could be looked up any more:
         # it hangs on the *last* (oldest) key of the ring.
         self._root = list(ring.values())[-1]
+        self._derived: dict[str, bytes] = {}
 
     def __repr__(self) -> str:
         return f"SecretBox(active={self.active!r}, keys={len(self._ring)})"
@@ -121,10 +121,14 @@ class SecretBox:
 
     def fingerprint(self, purpose: str, value: str) -> str:
         """A keyed hash (hex) by which a value is found again without being kept."""
-        return hmac.new(self._derive(purpose), value.encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self._derive(purpose), value.encode(), "sha256").hex()
 
     def _derive(self, purpose: str) -> bytes:
-        return HKDF(SHA256(), 32, salt=None, info=f"govern/v1/{purpose}".encode()).derive(self._root)
+        key = self._derived.get(purpose)
+        if key is None:  # deriving costs more than the hash that it is for
+            key = HKDF(SHA256(), 32, salt=None, info=f"govern/v1/{purpose}".encode()).derive(self._root)
+            self._derived[purpose] = key
+        return key
 
 
 def _encrypt(key: bytes, plain: bytes, aad: bytes) -> bytes:

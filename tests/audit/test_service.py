@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from freezegun import freeze_time
 
-from govern.audit import queries
+from govern.audit import chain, queries
 from govern.audit import service as audit
 from govern.audit.models import AuditEvent, AuditHead
 from govern.audit.service import Verdict, verify
@@ -277,7 +277,7 @@ class TestTampering:
         events, previous, statements = stored(log), "", []
         events[1].actor_id = "per_somebody_else"
         for event in events:
-            previous = audit._digest(mallory, previous, event)
+            previous = chain.digest(mallory, previous, audit.link_of(event))
             values = {"actor_id": event.actor_id, "digest": previous}
             statements.append(sa.update(AuditEvent).where(AuditEvent.seq == event.seq).values(values))
         tamper(log, *statements, sa.update(AuditHead).values(digest=previous))

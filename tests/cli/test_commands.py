@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from datetime import timedelta
 from decimal import Decimal
@@ -205,6 +206,16 @@ def test_the_audit_log_is_verified_and_a_change_is_found(command: Govern, world:
     broken = command("audit verify")
     assert broken.code == 1
     assert "Event 2 was changed" in broken.err
+
+
+def test_the_audit_log_is_handed_out_and_gone_on_with(command: Govern) -> None:
+    for name in ("one", "two", "three"):
+        command(f"token create {name} --role auditor")
+    lines = [json.loads(line) for line in command("audit export").out.splitlines()]
+    assert [line["seq"] for line in lines] == [1, 2, 3]
+    [last] = command("audit export --after 2 --format ocsf").out.splitlines()
+    told = json.loads(last)
+    assert (told["class_uid"], told["metadata"]["sequence"], told["unmapped"]["digest"]) == (3004, 3, lines[2]["digest"])
 
 
 def test_the_inventory_is_listed_searched_and_its_log_told(command: Govern, project: str, openai: FakeOpenAI) -> None:

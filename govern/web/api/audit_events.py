@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import marshmallow as ma
+from flask import Response
 from flask.views import MethodView
 
-from govern.audit import queries
+from govern.audit import export, queries
 from govern.core.errors import InvalidInput
-from govern.web.access import reads, requires
+from govern.web import scope
+from govern.web.access import govern, reads, requires
 from govern.web.api import paging
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import PageQuery, Schema, Text, instant, maybe_text, page_of
+
+LINES: Final = "application/x-ndjson"
 
 blueprint = ApiBlueprint("audit-events", "What was done, by whom, when. Append-only.")
 
@@ -59,6 +63,39 @@ class AuditEvents(MethodView):
         )  # fmt: skip
         items, following = paging.page(rows, args["limit"], lambda row: str(row.seq))
         return {"items": items, "next": following}
+
+
+class ExportQuery(Schema):
+    """What to hand out."""
+
+    format = ma.fields.String(
+        load_default="jsonl", validate=ma.validate.OneOf(list(export.FORMATS)),
+        metadata={"description": "`jsonl`: every column, verifiable. `ocsf`: OCSF 1.4.0, class Entity Management."},
+    )  # fmt: skip
+    after = ma.fields.Integer(
+        load_default=0, validate=ma.validate.Range(0, 2**63 - 1),
+        metadata={"description": "Go on behind the event with this `seq`: the last one that you have."},
+    )  # fmt: skip
+
+
+@blueprint.route("/export")
+class Export(MethodView):
+    """The log as a file."""
+
+    @requires("audit:read")
+    @blueprint.arguments(ExportQuery, location="query")
+    @blueprint.response(200, {"type": "string"}, content_type=LINES, description="A line of JSON per event.")
+    def get(self, args: dict[str, Any]) -> Response:
+        """Hand out the log, oldest first, as lines of JSON, streamed. An answer that breaks off is gone on with by `after`."""
+        scope.check_anyone("audit:read")
+        return exported(args["format"], args["after"])
+
+
+def exported(form: str, after: int) -> Response:
+    """The log as a download, read while it is sent."""
+    answer = Response(export.chunks(govern().unit_of_work, form, after=after), content_type=LINES)
+    answer.headers["Content-Disposition"] = f'attachment; filename="audit-after-{after}.{form}"'
+    return answer
 
 
 def _seq(text: str | None) -> int | None:

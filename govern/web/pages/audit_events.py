@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, Response, render_template, request, url_for
 
-from govern.audit import queries, service
+from govern.audit import export, queries, service
 from govern.audit.models import AuditEvent
+from govern.core.errors import InvalidInput
 from govern.web import scope
 from govern.web.access import govern, reads, requires
+from govern.web.api.audit_events import exported
 from govern.web.pages import forms
 
 blueprint = Blueprint("audit_events_page", __name__, url_prefix="/audit-events")
@@ -39,6 +41,17 @@ def index() -> str:
     return render_template(
         "audit_events/index.html", page=forms.paged(found, by="seq"), verdict=verdict, subject_address=subject_address
     )
+
+
+@blueprint.get("/export")
+@requires("audit:read")
+def download() -> Response:
+    """The whole log as a file that `govern audit verify` reads, or for a SIEM."""
+    scope.check_anyone("audit:read")
+    form = request.args.get("format", "jsonl")
+    if form not in export.FORMATS:
+        raise InvalidInput("There are the formats jsonl and ocsf.", {"format": "Choose jsonl or ocsf."})
+    return exported(form, 0)
 
 
 def subject_address(event: AuditEvent) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -160,3 +161,19 @@ def test_an_employee_has_a_key_issued_in_their_own_project_only(door: Door) -> N
             continue
         answer = eve.post("/keys", {"person": EVE, "project": project["id"], "name": "mine"})
         assert answer.status_code == (202 if project["id"] in own else 404)
+
+
+def test_the_audit_log_is_streamed_and_gone_on_with(full: Door) -> None:
+    auditor = full.api("auditor")
+    listed = auditor.get("/audit-events?limit=200").get_json()["items"]
+    answer = auditor.get("/audit-events/export")
+    assert (answer.content_type, answer.is_streamed) == ("application/x-ndjson", True)
+    told = [json.loads(line) for line in answer.data.splitlines()]
+    assert [(one["seq"], one["digest"]) for one in told] == [(one["seq"], one["digest"]) for one in reversed(listed)]
+    rest = auditor.get(f"/audit-events/export?format=ocsf&after={told[-3]['seq']}").data.splitlines()
+    assert [json.loads(line)["metadata"]["uid"] for line in rest] == [one["id"] for one in told[-2:]]
+    assert auditor.get("/audit-events/export?format=xml").status_code == 422
+    assert auditor.get("/audit-events/export?after=-1").status_code == 422
+    page = full.browser("auditor")
+    assert len(page.get("/audit-events/export?format=ocsf").data.splitlines()) >= len(told)
+    assert page.get("/audit-events/export?format=xml").status_code == 422

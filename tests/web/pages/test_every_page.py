@@ -118,7 +118,9 @@ TABLE = {
     "/keys/new?project={project}": (SEEN, SEEN, REFUSED, SEEN),
     "/me": (SEEN, SEEN, SEEN, SEEN),
 }
-NO_PAGES = dict.fromkeys(("people_page.download", "usage_page.download", "chargeback_page.download"), "a file")
+NO_PAGES = dict.fromkeys(
+    ("audit_events_page.download", "people_page.download", "usage_page.download", "chargeback_page.download"), "a file"
+)
 ROLES = ("admin", "manager", "auditor", "employee")
 
 
