@@ -1,1 +1,1 @@
-"""Budgets: a limit per month and scope, alerts when its thresholds are crossed, and their delivery with receipts."""
+"""Budgets: a limit per window and scope, alerts when its thresholds are crossed, and their delivery with receipts."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from decimal import Decimal
 
 from govern.budgets.models import Alert, Budget, Note, Scope
-from govern.budgets.rules import percent, window_of
+from govern.budgets.rules import percent
+from govern.budgets.windows import DAY, Window, window_of
 from govern.notices.words import Words, message, one_line
 from govern.ports import Message
 
@@ -23,20 +23,19 @@ def _crossed(alert: Alert, budget: Budget, web_url: str) -> Words:
     window = window_of(alert.window, budget.zone)
     label = one_line(alert.label)
     used = percent(alert.spent_usd, alert.limit_usd)
-    last = window.end_day - timedelta(days=1)
     lead = (
-        f"{_whose(budget, label)} has used {used} % of its {window.month} {window.year} budget “{budget.name}”: "
+        f"{_whose(budget, label)} has used {used} % of its {window.name} budget “{budget.name}”: "
         f"{dollars(alert.spent_usd)} of {dollars(alert.limit_usd)}. The threshold of {alert.threshold} % is reached."
     )
     details = [
         f"Of this, {dollars(alert.billed_usd)} is billed by OpenAI and {dollars(alert.estimated_usd)} is estimated from usage. "
         "A day that is settled counts as billed; on any other day the higher of the two counts, project by project, "
         "so the figure may still change.",
-        f"The month runs from {window.first_day} to {last} ({budget.zone}, in whole UTC days as OpenAI bills them).",
+        f"It counts {_days(window, budget.zone)}.",
     ]
     if alert.late:
-        details.insert(0, f"This is late data: {window.month} was over when it arrived.")
-    return Words(f"{label} has used {used} % of its {window.month} budget", lead, tuple(details), _link(budget, web_url), LINK)
+        details.insert(0, f"This is late data: {window.short} was over when it arrived.")
+    return Words(f"{label} has used {used} % of its {window.short} budget", lead, tuple(details), _link(budget, web_url), LINK)
 
 
 def _withdrawn(alert: Alert, budget: Budget, web_url: str) -> Words:
@@ -44,12 +43,12 @@ def _withdrawn(alert: Alert, budget: Budget, web_url: str) -> Words:
     label, now = one_line(alert.label), alert.withdrawn_usd or Decimal(0)
     used = percent(now, alert.limit_usd)
     lead = (
-        f"A correction took the spend of {_whose(budget, label, start=False)} back to {used} % of its {window.month} "
-        f"{window.year} budget “{budget.name}”: {dollars(now)} of {dollars(alert.limit_usd)}. "
+        f"A correction took the spend of {_whose(budget, label, start=False)} back to {used} % of its {window.name} "
+        f"budget “{budget.name}”: {dollars(now)} of {dollars(alert.limit_usd)}. "
         f"The alert for {alert.threshold} % said {dollars(alert.spent_usd)}."
     )
-    details = ("It will not be raised again for this month, even if the threshold is reached once more.",)
-    subject = f"Correction: {label} has used {used} % of its {window.month} budget"
+    details = (f"It will not be raised again for {window.short}, even if the threshold is reached once more.",)
+    subject = f"Correction: {label} has used {used} % of its {window.short} budget"
     return Words(subject, lead, details, _link(budget, web_url), LINK)
 
 
@@ -61,6 +60,13 @@ def _whose(budget: Budget, label: str, *, start: bool = True) -> str:
             return label if start else label[:1].lower() + label[1:]
         case Scope.PERSON:
             return label
+
+
+def _days(window: Window, zone: str) -> str:
+    """Which days are counted, and in whose time."""
+    last = window.end_day - DAY
+    days = f"{window.first_day} to {last}" if last != window.first_day else f"{last}"
+    return f"{days} ({zone}, in whole UTC days as OpenAI bills them)"
 
 
 def _link(budget: Budget, web_url: str) -> str:

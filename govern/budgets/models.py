@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from govern.budgets.windows import Calendar, Period
 from govern.core.db import Base, Money, UTCDateTime, words
 from govern.notices.models import Sending
 
@@ -22,9 +23,10 @@ class Scope(StrEnum):
 
 
 class Budget(Base):
-    """A limit per calendar month in a time zone. `scope_id` is our project or person id, '' for the organization.
+    """A limit per window of a calendar. `scope_id` is our project or person id, '' for the organization.
 
-    `generation` counts changes of the amount: a budget that was raised may reach its thresholds again in the same month.
+    `generation` counts changes of the amount: a budget that was raised may reach its thresholds again in the same window.
+    `windows_since`: since when its windows are these, None for as long as it stands.
     """
 
     __tablename__ = "budgets"
@@ -33,16 +35,27 @@ class Budget(Base):
     name: Mapped[str] = mapped_column(sa.String(200))
     scope: Mapped[Scope] = mapped_column(words(Scope))
     scope_id: Mapped[str] = mapped_column(sa.String(40))
-    monthly_usd: Mapped[Decimal] = mapped_column(Money)
+    # The column is older than the windows that are no months; renaming it would stop what runs while it is upgraded.
+    amount_usd: Mapped[Decimal] = mapped_column("monthly_usd", Money)
     thresholds: Mapped[list[int]] = mapped_column(sa.JSON)
     notify: Mapped[list[str]] = mapped_column(sa.JSON)
     zone: Mapped[str] = mapped_column(sa.String(64))
+    period: Mapped[Period] = mapped_column(words(Period), default=Period.MONTH, server_default=Period.MONTH.value)
+    year_starts: Mapped[int] = mapped_column(default=1, server_default="1")
+    days: Mapped[int | None]
+    anchor: Mapped[date | None]
+    windows_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
     generation: Mapped[int] = mapped_column(default=1)
     created_by: Mapped[str] = mapped_column(sa.String(120))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     retired_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     __table_args__ = (sa.Index("ix_budgets_scope", "scope", "scope_id"),)
+
+    @property
+    def calendar(self) -> Calendar:
+        """Its windows."""
+        return Calendar(self.period, self.zone, self.year_starts, self.days, self.anchor)
 
 
 class Alert(Base):

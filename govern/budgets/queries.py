@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from govern.budgets.models import Alert, Budget, Delivery, Scope
-from govern.budgets.rules import Window, month_window, percent
+from govern.budgets.rules import percent
+from govern.budgets.windows import Window
 from govern.core.errors import NotFound
 from govern.people.models import Person
 from govern.projects.models import Project
@@ -32,12 +35,12 @@ class Standing:
     @property
     def percent(self) -> int:
         """Whole per cent of the limit that are used."""
-        return percent(self.spent.amount, self.budget.monthly_usd)
+        return percent(self.spent.amount, self.budget.amount_usd)
 
     @property
     def left(self) -> Decimal:
         """Dollars until the limit; negative beyond it."""
-        return self.budget.monthly_usd - self.spent.amount
+        return self.budget.amount_usd - self.spent.amount
 
 
 def get(session: Session, budget_id: str) -> Budget:
@@ -78,29 +81,46 @@ def active_budgets(session: Session, budget_ids: Iterable[str] | None = None) ->
 
 
 def standings(session: Session, budgets: Sequence[Budget], now: datetime) -> list[Standing]:
-    """How each of these budgets stands this month."""
-    return at_windows(session, [(budget, month_window(now, budget.zone)) for budget in budgets])
+    """How each of these budgets stands in its window of now."""
+    return at_windows(session, [(budget, budget.calendar.at(now)) for budget in budgets])
 
 
 def at_windows(session: Session, pairs: Sequence[tuple[Budget, Window]]) -> list[Standing]:
-    """How each budget stands in the window beside it. One query per window and kind of scope, however many budgets."""
+    """How each budget stands in the window beside it. One query per stretch of days and kind of scope, however many budgets."""
     names = labels(session, [budget for budget, _ in pairs])
     projects = _remote_ids(session, [budget for budget, _ in pairs])
-    read: dict[tuple[Window, By | None], Mapping[str, Figure]] = {}
-    found = []
+    asked: dict[_Stretch, set[str]] = defaultdict(set)
+    placed = []
     for budget, window in pairs:
-        by = {Scope.PROJECT: By.PROJECT, Scope.PERSON: By.PERSON}.get(budget.scope)
-        if (window, by) not in read:
-            read[window, by] = _spent(session, window, by)
+        by = _BY[budget.scope]
         group = projects.get(budget.scope_id, "") if by is By.PROJECT else budget.scope_id
-        found.append(Standing(budget, names[budget.id], window, read[window, by].get(group, Figure())))
-    return found
+        stretch = _Stretch(window.first_day, window.end_day, by)
+        asked[stretch].add(group)
+        placed.append((budget, window, stretch, group))
+    read = {stretch: _spent(session, stretch, groups) for stretch, groups in asked.items()}
+    return [
+        Standing(budget, names[budget.id], window, read[stretch].get(group, Figure()))
+        for budget, window, stretch, group in placed
+    ]
 
 
-def _spent(session: Session, window: Window, by: By | None) -> Mapping[str, Figure]:
-    if by is not None:
-        return usage.spent(session, window.first_day, window.end_day, by)
-    return {"": usage.totals(session, window.first_day, window.end_day).whole}
+_BY: Final[Mapping[Scope, By | None]] = {Scope.ORGANIZATION: None, Scope.PROJECT: By.PROJECT, Scope.PERSON: By.PERSON}
+_FEW: Final = 200
+"""So many groups are looked up by name; of more, the whole stretch is read."""
+
+
+class _Stretch(NamedTuple):
+    first_day: date
+    end_day: date
+    by: By | None
+
+
+def _spent(session: Session, stretch: _Stretch, groups: Collection[str]) -> Mapping[str, Figure]:
+    if stretch.first_day >= stretch.end_day:
+        return {}
+    if stretch.by is None:
+        return {"": usage.totals(session, stretch.first_day, stretch.end_day).whole}
+    return usage.spent(session, stretch.first_day, stretch.end_day, stretch.by, among=groups if len(groups) <= _FEW else None)
 
 
 def _remote_ids(session: Session, budgets: Sequence[Budget]) -> dict[str, str]:

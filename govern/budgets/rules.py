@@ -1,74 +1,19 @@
-"""What a month is, when a threshold is crossed, what a budget may say. Pure."""
+"""When a threshold is crossed, what a budget may say. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import asdict
 from decimal import Decimal
-from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, Final
 
+from govern.budgets.windows import Calendar, Period, Windows
 from govern.core.db import to_nano
 from govern.core.errors import InvalidInput
 
 LARGEST: Final = Decimal(1_000_000_000)
 _MAIL: Final = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\".]+")
-_MONTHS: Final = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
-_NOON: Final = time(12, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Window:
-    """One calendar month in a zone: the instants `[start, end)` and the UTC days `[first_day, end_day)` that belong to it.
-
-    OpenAI bills whole UTC days, so a day cannot be split: it belongs to the month in which its noon (UTC) lies. Every day
-    belongs to exactly one month of a zone.
-    """
-
-    key: str
-    month: str
-    year: int
-    start: datetime
-    end: datetime
-    first_day: date
-    end_day: date
-
-
-def month_window(at: datetime, zone: str) -> Window:
-    """The month of the zone's calendar that holds the instant."""
-    local = at.astimezone(ZoneInfo(zone))
-    return _window(local.year, local.month, zone)
-
-
-def month_before(window: Window, zone: str) -> Window:
-    """The month that ended when this one began."""
-    return month_window(window.start - timedelta(seconds=1), zone)
-
-
-def window_of(key: str, zone: str) -> Window:
-    """The window that a stored key (`2026-03`) names."""
-    year, month = key.split("-")
-    return _window(int(year), int(month), zone)
-
-
-def _window(year: int, month: int, zone: str) -> Window:
-    start, end = _begin(year, month, zone), _begin(year + month // 12, month % 12 + 1, zone)
-    return Window(f"{year:04d}-{month:02d}", _MONTHS[month - 1], year, start, end, _day_from(start), _day_from(end))
-
-
-def _begin(year: int, month: int, zone: str) -> datetime:
-    # Where clocks skip the midnight, the first existing instant after it is meant: zoneinfo's fold 0 gives just that.
-    return datetime(year, month, 1, tzinfo=ZoneInfo(zone)).astimezone(UTC)
-
-
-def _day_from(instant: datetime) -> date:
-    """The first UTC day whose noon is not before the instant."""
-    day = instant.date()
-    return day if datetime.combine(day, _NOON) >= instant else day + timedelta(days=1)
 
 
 def crossed(spent: Decimal, limit: Decimal, thresholds: Sequence[int]) -> list[int]:
@@ -79,6 +24,19 @@ def crossed(spent: Decimal, limit: Decimal, thresholds: Sequence[int]) -> list[i
 def percent(spent: Decimal, limit: Decimal) -> int:
     """Whole per cent of the limit, rounded down: it never names a threshold that was not reached."""
     return int((spent * 100 / limit).to_integral_value(rounding="ROUND_FLOOR"))
+
+
+def calendar_of(wanted: Windows, now: Calendar | None = None) -> Calendar:
+    """The windows that the fields ask for; what is left out stays as it is. A new period has nothing of the old one but its
+    zone. Raises InvalidInput."""
+    try:
+        asked = wanted.get("period")
+        period = None if asked is None else Period(asked)
+    except ValueError:
+        raise InvalidInput("There is no such window.", {"period": f"One of {', '.join(Period)}."}) from None
+    start = asdict(Calendar() if now is None else Calendar(zone=now.zone) if period not in (None, now.period) else now)
+    given: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+    return Calendar(**(start | given | {"period": period or start["period"]}))
 
 
 def check_name(name: str) -> str:
@@ -92,7 +50,7 @@ def check_name(name: str) -> str:
 def check_amount(amount: Decimal) -> Decimal:
     """The limit, to a nano-dollar. Raises InvalidInput."""
     if not amount.is_finite() or not 0 < amount <= LARGEST:
-        raise InvalidInput("The amount must be above 0 US dollars.", {"monthly_usd": "Above 0, at most 1,000,000,000."})
+        raise InvalidInput("The amount must be above 0 US dollars.", {"amount_usd": "Above 0, at most 1,000,000,000."})
     return to_nano(amount)
 
 
@@ -104,16 +62,6 @@ def check_thresholds(thresholds: Sequence[int]) -> list[int]:
             "Give 1 to 20 thresholds, each between 1 and 1000 per cent.", {"thresholds": "1 to 20 whole numbers from 1 to 1000."}
         )
     return found
-
-
-def check_zone(zone: str) -> str:
-    """The name of a time zone that exists. Raises InvalidInput."""
-    try:
-        return ZoneInfo(zone).key
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidInput(
-            f"{zone[:64]!r} is not a time zone; a name such as Europe/Berlin is.", {"zone": "Such as UTC or Europe/Berlin."}
-        ) from None
 
 
 def check_addresses(addresses: Sequence[str]) -> list[str]:

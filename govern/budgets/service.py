@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -20,6 +20,7 @@ from govern.audit import service as audit
 from govern.budgets import queries, rules
 from govern.budgets.models import Alert, Budget, Delivery, Note, Scope
 from govern.budgets.queries import Standing
+from govern.budgets.windows import Windows
 from govern.core import outbox
 from govern.core.clock import utcnow
 from govern.core.errors import Conflict, InvalidInput, NotFound
@@ -28,8 +29,11 @@ from govern.core.uow import Actor, ActorKind, UnitOfWork, UnitsOfWork
 from govern.notices.models import DeliveryState
 from govern.people.models import Person
 from govern.projects.models import Project
+from govern.usage.rules import REVISIT_DAYS
 
 DEFAULT_THRESHOLDS: Final = (80, 100)
+LATE: Final = timedelta(days=REVISIT_DAYS)
+"""So long after its end a window is still looked at: so long its days are read again."""
 
 
 def create_budget(
@@ -38,25 +42,44 @@ def create_budget(
     name: str,
     scope: Scope | str,
     scope_id: str | None = None,
-    monthly_usd: Decimal,
+    amount_usd: Decimal,
     thresholds: Sequence[int] = DEFAULT_THRESHOLDS,
     notify: Sequence[str] = (),
-    zone: str = "UTC",
+    **windows: Unpack[Windows],
 ) -> Budget:
     """Watch a scope's spend from now on. `scope_id` is our id of the project or person. `notify` empty: the admins are told.
 
-    Raises InvalidInput, NotFound.
+    `windows`: the fields of `Calendar`; months in UTC when left out. Raises InvalidInput, NotFound.
     """
-    scope = _scope(scope)
-    budget = Budget(
-        id=uow.new_id("bud"), name=rules.check_name(name), scope=scope, scope_id=_check_scope_id(uow.session, scope, scope_id),
-        monthly_usd=rules.check_amount(monthly_usd), thresholds=rules.check_thresholds(thresholds),
-        notify=rules.check_addresses(notify), zone=rules.check_zone(zone), generation=1, created_by=uow.actor.id,
-        created_at=uow.now,
+    budget = draft(
+        uow.session, name=name, scope=scope, scope_id=scope_id, amount_usd=amount_usd, thresholds=thresholds, notify=notify,
+        **windows,
     )  # fmt: skip
+    budget.id, budget.created_by, budget.created_at = uow.new_id("bud"), uow.actor.id, uow.now
     uow.session.add(budget)
     audit.record(uow, "budget.created", budget, **_facts(budget))
     return budget
+
+
+def draft(
+    session: Session,
+    *,
+    name: str,
+    scope: Scope | str,
+    scope_id: str | None = None,
+    amount_usd: Decimal,
+    thresholds: Sequence[int] = DEFAULT_THRESHOLDS,
+    notify: Sequence[str] = (),
+    **windows: Unpack[Windows],
+) -> Budget:
+    """Such a budget, checked but not stored, with the id "draft". Raises InvalidInput, NotFound."""
+    scope = _scope(scope)
+    calendar = rules.calendar_of(windows)
+    return Budget(
+        id="draft", name=rules.check_name(name), scope=scope, scope_id=_check_scope_id(session, scope, scope_id),
+        amount_usd=rules.check_amount(amount_usd), thresholds=rules.check_thresholds(thresholds),
+        notify=rules.check_addresses(notify), generation=1, **asdict(calendar),
+    )  # fmt: skip
 
 
 def change_budget(
@@ -64,29 +87,33 @@ def change_budget(
     budget_id: str,
     *,
     name: str | None = None,
-    monthly_usd: Decimal | None = None,
+    amount_usd: Decimal | None = None,
     thresholds: Sequence[int] | None = None,
     notify: Sequence[str] | None = None,
-    zone: str | None = None,
+    **windows: Unpack[Windows],
 ) -> Budget:
-    """Change what is given. A new amount begins a new generation: its thresholds may alert again in this month.
+    """Change what is given. A new amount begins a new generation: its thresholds may alert again in this window.
 
+    `windows`: fields of `Calendar`; with another `period`, those that are not given go back to what they usually are.
     Raises InvalidInput, NotFound, Conflict (retired).
     """
     budget = _lock(uow, budget_id)
     if budget.retired_at is not None:
         raise Conflict("The budget is retired. Create a new one.")
-    before = _facts(budget)
+    before, windows_before = _facts(budget), budget.calendar
     if name is not None:
         budget.name = rules.check_name(name)
     if thresholds is not None:
         budget.thresholds = rules.check_thresholds(thresholds)
     if notify is not None:
         budget.notify = rules.check_addresses(notify)
-    if zone is not None:
-        budget.zone = rules.check_zone(zone)
-    if monthly_usd is not None and rules.check_amount(monthly_usd) != budget.monthly_usd:
-        budget.monthly_usd = rules.check_amount(monthly_usd)
+    calendar = rules.calendar_of(windows, windows_before)
+    for field, value in asdict(calendar).items():
+        setattr(budget, field, value)
+    if replace(calendar, zone=windows_before.zone) != windows_before:
+        budget.windows_since = uow.now
+    if amount_usd is not None and rules.check_amount(amount_usd) != budget.amount_usd:
+        budget.amount_usd = rules.check_amount(amount_usd)
         budget.generation += 1
     after = _facts(budget)
     if after != before:
@@ -125,8 +152,8 @@ def evaluate_all(unit_of_work: UnitsOfWork) -> dict[str, int]:
 def evaluate(uow: UnitOfWork, budget_ids: Iterable[str] | None = None) -> dict[str, int]:
     """Raise what has been crossed and withdraw what a correction undid, for these budgets or all. Safe to run twice at once.
 
-    Looked at are this month and the one before: the bill for its last days comes after it ended. Returns `budgets`, `alerts`
-    raised, alerts `withdrawn`.
+    Looked at are the windows of now and those that ended within `LATE`: the bill for their last days comes later. Returns
+    `budgets`, `alerts` raised, alerts `withdrawn`.
     """
     counts: Counter[str] = Counter(budgets=0, alerts=0, withdrawn=0)
     budgets = queries.active_budgets(uow.session, budget_ids)
@@ -162,17 +189,16 @@ class _News:
 def _look(session: Session, budgets: Sequence[Budget], now: datetime) -> Iterator[_News]:
     pairs = []
     for budget in budgets:
-        window = rules.month_window(now, budget.zone)
-        before = rules.month_before(window, budget.zone)
-        # A month that was over when the budget was made is none of its business.
-        pairs += [(budget, each) for each in (before, window) if each.end > budget.created_at]
+        # A window that was over when the budget was made, or got its windows, is none of its business.
+        since = max(budget.windows_since or budget.created_at, now - LATE)
+        pairs += [(budget, window) for window in budget.calendar.since(since, now)]
     raised: dict[tuple[str, str], list[Alert]] = defaultdict(list)
     for alert in session.scalars(sa.select(Alert).where(Alert.window.in_({window.key for _, window in pairs}))):
         raised[alert.budget_id, alert.window].append(alert)
     for standing in queries.at_windows(session, pairs):
         budget, spent = standing.budget, standing.spent.amount
         mine = [alert for alert in raised[budget.id, standing.window.key] if alert.generation == budget.generation]
-        reached = rules.crossed(spent, budget.monthly_usd, budget.thresholds)
+        reached = rules.crossed(spent, budget.amount_usd, budget.thresholds)
         undone = [a for a in mine if a.withdrawn_at is None and not rules.crossed(spent, a.limit_usd, [a.threshold])]
         yield _News(standing, sorted(set(reached) - {alert.threshold for alert in mine}), undone)
 
@@ -184,7 +210,7 @@ def _raise(uow: UnitOfWork, standing: Standing, thresholds: Sequence[int]) -> in
         alert_id = uow.new_id("alr")
         speaks = threshold == thresholds[-1]
         facts: dict[str, Any] = {
-            "budget_id": budget.id, "window": standing.window.key, "threshold": threshold, "limit_usd": budget.monthly_usd,
+            "budget_id": budget.id, "window": standing.window.key, "threshold": threshold, "limit_usd": budget.amount_usd,
             "spent_usd": spent.amount, "billed_usd": spent.billed, "estimated_usd": spent.estimated,
         }  # fmt: skip
         rest: dict[str, Any] = {
@@ -241,8 +267,9 @@ def _check_scope_id(session: Session, scope: Scope, scope_id: str | None) -> str
 
 def _facts(budget: Budget) -> dict[str, Any]:
     return {
-        "name": budget.name, "scope": budget.scope, "scope_id": budget.scope_id, "monthly_usd": budget.monthly_usd,
-        "thresholds": list(budget.thresholds), "notify": list(budget.notify), "zone": budget.zone,
+        "name": budget.name, "scope": budget.scope, "scope_id": budget.scope_id, "amount_usd": budget.amount_usd,
+        "thresholds": list(budget.thresholds), "notify": list(budget.notify), "zone": budget.zone, "period": budget.period,
+        "year_starts": budget.year_starts, "days": budget.days, "anchor": budget.anchor,
     }  # fmt: skip
 
 

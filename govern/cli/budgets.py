@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
 import click
 
 from govern.budgets import queries, service
 from govern.budgets.models import Scope
+from govern.budgets.windows import LONGEST, Period
 from govern.cli import host, output
 from govern.cli.projects import project_id_of
 from govern.core.clock import utcnow
@@ -27,39 +29,45 @@ def budgets(context: click.Context) -> None:
 @click.option("--retired", is_flag=True, help="Also those that are not watched any more.")
 @host.as_json
 def list_budgets(retired: bool = False, as_json: bool = False) -> None:
-    """Budgets, and how each stands this month."""
+    """Budgets, and how each stands in its window of now."""
     with host.opened() as govern, govern.unit_of_work.reading() as session:
         found = queries.find_budgets(session, limit=1000, retired=retired)
         rows = [
             {
                 "id": standing.budget.id, "name": standing.budget.name, "scope": standing.budget.scope, "label": standing.label,
-                "monthly_usd": standing.budget.monthly_usd, "spent_usd": standing.spent.amount,
+                "amount_usd": standing.budget.amount_usd, "spent_usd": standing.spent.amount,
                 "billed_usd": standing.spent.billed, "estimated_usd": standing.spent.estimated, "percent": standing.percent,
-                "thresholds": standing.budget.thresholds, "zone": standing.budget.zone, "retired_at": standing.budget.retired_at,
+                "thresholds": standing.budget.thresholds, "zone": standing.budget.zone,
+                "period": standing.budget.period, "per": standing.budget.calendar.words, "window": standing.window.key,
+                "retired_at": standing.budget.retired_at,
             }
             for standing in queries.standings(session, found, utcnow())
         ]  # fmt: skip
     columns = {
-        "name": "Budget", "label": "Of", "monthly_usd": "USD a month", "spent_usd": "Used", "percent": "%",
-        "thresholds": "Alerts at %", "id": "Id",
+        "name": "Budget", "label": "Of", "amount_usd": "USD", "per": "For", "window": "Window", "spent_usd": "Used",
+        "percent": "%", "thresholds": "Alerts at %", "id": "Id",
     }  # fmt: skip
     output.show(rows, columns, as_json=as_json, empty="There are no budgets yet. Make one with `govern budgets create`.")
 
 
 @budgets.command()
 @click.argument("name")
-@click.option("--usd", required=True, help="Dollars a month.")
+@click.option("--usd", required=True, help="Dollars per window.")
 @click.option("--project", help="Watch this project (id or name).")
 @click.option("--person", metavar="ID-OR-EMAIL", help="Watch this person. Without --project and --person: everything.")
 @click.option("--at", "thresholds", multiple=True, type=click.IntRange(1, 1000), help="Alert at this percentage. Repeatable.")
 @click.option("--notify", multiple=True, metavar="EMAIL", help="Whom to tell (mail.admins). Repeatable.")
-@click.option("--zone", default="UTC", show_default=True, help="Time zone of the month.")
+@click.option("--zone", default="UTC", show_default=True, help="Time zone of the window.")
+@click.option("--period", type=click.Choice([each.value for each in Period]), default="month", show_default=True)
+@click.option("--year-starts", type=click.IntRange(1, 12), help="Quarters and years: the first month of the fiscal year.")
+@click.option("--days", type=click.IntRange(1, LONGEST), help='How many; for the period "days".')
+@click.option("--anchor", type=click.DateTime(["%Y-%m-%d"]), help='A day on which such a window begins; for the period "days".')
 @host.as_json
 def create(
     name: str, *, usd: str, project: str | None, person: str | None, thresholds: tuple[int, ...], notify: tuple[str, ...],
-    zone: str, as_json: bool,
+    zone: str, period: str, year_starts: int | None, days: int | None, anchor: datetime | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Watch what is spent in a month."""
+    """Watch what is spent in a window."""
     if project and person:
         raise InvalidInput("A budget watches a project or a person, not both.")
     with host.opened() as govern, govern.unit_of_work(host.host_actor()) as uow:
@@ -69,15 +77,17 @@ def create(
         if person:
             scope, scope_id = Scope.PERSON, people.get(uow.session, person).id
         budget = service.create_budget(
-            uow, name=name, scope=scope, scope_id=scope_id, monthly_usd=_dollars(usd), notify=notify, zone=zone,
-            thresholds=thresholds or service.DEFAULT_THRESHOLDS,
+            uow, name=name, scope=scope, scope_id=scope_id, amount_usd=_dollars(usd), notify=notify, zone=zone,
+            thresholds=thresholds or service.DEFAULT_THRESHOLDS, period=period, year_starts=year_starts, days=days,
+            anchor=anchor.date() if anchor else None,
         )  # fmt: skip
     row = {
         "id": budget.id,
         "name": budget.name,
         "scope": budget.scope,
         "scope_id": budget.scope_id,
-        "monthly_usd": budget.monthly_usd,
+        "amount_usd": budget.amount_usd,
+        "period": budget.period,
     }
     output.show_one(row, as_json=as_json, sentence=f"{budget.id}: {budget.name} is watched.")
 
@@ -110,7 +120,7 @@ def alerts(limit: int, as_json: bool) -> None:
             for alert in found
         ]  # fmt: skip
     columns = {
-        "raised_at": "At (UTC)", "label": "Of", "window": "Month", "threshold": "%", "spent_usd": "Used", "limit_usd": "Of USD",
+        "raised_at": "At (UTC)", "label": "Of", "window": "Window", "threshold": "%", "spent_usd": "Used", "limit_usd": "Of USD",
         "told": "Told",
     }  # fmt: skip
     output.show(rows, columns, as_json=as_json, empty="No threshold was reached yet.")

@@ -89,17 +89,17 @@ def make_budgets(govern: Govern) -> str:
         whole = sum((figure.amount for figure in _this_month(session).values()), Decimal(0))
     with govern.unit_of_work(host_actor()) as uow:
         budgets.create_budget(
-            uow, name="The whole organization", scope=Scope.ORGANIZATION, monthly_usd=_round(whole * 3),
+            uow, name="The whole organization", scope=Scope.ORGANIZATION, amount_usd=_round(whole * 3),
             thresholds=[50, 80, 100],
         )  # fmt: skip
         budgets.create_budget(
-            uow, name=project.name, scope=Scope.PROJECT, scope_id=project.id, monthly_usd=_round(spent / Decimal("0.86")),
+            uow, name=project.name, scope=Scope.PROJECT, scope_id=project.id, amount_usd=_round(spent / Decimal("0.86")),
             thresholds=[50, 80, 100],
         )  # fmt: skip
         eve = members.find_member(uow.session, CAST[3][0].email)
         if eve is not None and eve.person_id is not None:
             budgets.create_budget(
-                uow, name="Eve's experiments", scope=Scope.PERSON, scope_id=eve.person_id, monthly_usd=Decimal(50),
+                uow, name="Eve's experiments", scope=Scope.PERSON, scope_id=eve.person_id, amount_usd=Decimal(50),
                 thresholds=[80, 100],
             )  # fmt: skip
     return project.name

@@ -93,9 +93,10 @@ def totals(session: Session, start: date, end: date, *, view: View = View.BEST, 
     )  # fmt: skip
 
 
-def spent(session: Session, start: date, end: date, by: By) -> dict[str, Figure]:
-    """What counts against a budget: group (a project is OpenAI's id) → figure, of the UTC days `[start, end)`."""
-    return {row.group[0]: row.figure for row in rows(session, Question(start, end, (by,)), counted=False)}
+def spent(session: Session, start: date, end: date, by: By, *, among: Collection[str] | None = None) -> dict[str, Figure]:
+    """What counts against a budget: group (a project is OpenAI's id) → figure, of the UTC days `[start, end)`, or of `among`."""
+    groups = None if among is None else [(group,) for group in among]
+    return {row.group[0]: row.figure for row in rows(session, Question(start, end, (by,)), among=groups, counted=False)}
 
 
 def line_items(session: Session, start: date, end: date) -> list[tuple[str, str, Decimal]]:

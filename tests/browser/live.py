@@ -166,10 +166,10 @@ def with_money(live: Live, timeout: float = 120) -> None:
         largest = next(line for line in by_project if line.ids[By.PROJECT].startswith("prj_"))
     limit = (largest.figure.amount / Decimal("0.87")).quantize(Decimal(1), ROUND_FLOOR)  # used by 87 %, so that it alerts
     with live.govern.unit_of_work(ADMIN) as uow:
-        budgets.create_budget(uow, name="Everything", scope="organization", monthly_usd=Decimal(4000), thresholds=[50, 80, 100])
+        budgets.create_budget(uow, name="Everything", scope="organization", amount_usd=Decimal(4000), thresholds=[50, 80, 100])
         name, project_id = largest.names[By.PROJECT], largest.ids[By.PROJECT]
         budgets.create_budget(
-            uow, name=f"{name} monthly", scope="project", scope_id=project_id, monthly_usd=limit, thresholds=[80]
+            uow, name=f"{name} monthly", scope="project", scope_id=project_id, amount_usd=limit, thresholds=[80]
         )
     run(live, "budgets.evaluate", timeout)
 

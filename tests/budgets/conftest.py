@@ -38,7 +38,7 @@ class Money:
         project = self.world.project("Search")
         facts: dict[str, Any] = {"name": "Search", "scope": "project", "scope_id": project.id} | more
         with self.govern.unit_of_work(ADMIN) as uow:
-            return service.create_budget(uow, monthly_usd=usd, thresholds=thresholds, **facts)
+            return service.create_budget(uow, amount_usd=usd, thresholds=thresholds, **facts)
 
     def bills(self, usd: object, *, on: str = "2026-03-09", key: str | None = None) -> None:
         """The project's bill of the day is this much from now on."""

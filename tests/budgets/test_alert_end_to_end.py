@@ -35,7 +35,7 @@ def test_a_threshold_alerts_once(world: World, govern: Govern, mails: MailSink) 
         project = world.synced().project("Search")
         with govern.unit_of_work(ADMIN) as uow:
             service.create_budget(
-                uow, name="Search", scope="project", scope_id=project.id, monthly_usd=Decimal(100), thresholds=[80]
+                uow, name="Search", scope="project", scope_id=project.id, amount_usd=Decimal(100), thresholds=[80]
             )  # fmt: skip
         world.openai.spend(project="Search", usd=85, on="2026-03-09", model=MODEL)
         for _ in range(2):
@@ -55,7 +55,7 @@ def test_the_estimate_alone_is_enough(world: World, govern: Govern, mails: MailS
     with freeze_time("2026-03-10T12:10:00") as clock:
         world.synced()
         with govern.unit_of_work(ADMIN) as uow:
-            service.create_budget(uow, name="All", scope="organization", monthly_usd=Decimal(100), thresholds=[80])
+            service.create_budget(uow, name="All", scope="organization", amount_usd=Decimal(100), thresholds=[80])
         world.openai.spend(project="Search", usd="90.001", model=MODEL)
         clock.tick(60)
         run_job(govern, "usage.sync")

@@ -18,7 +18,7 @@ AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 def message(note: Note = Note.CROSSED, *, scope: Scope = Scope.PROJECT, **facts: Any) -> Message:
     budget = Budget(
-        id="bud_1", name="Search <team>", scope=scope, scope_id="prj_1", zone="Europe/Berlin", monthly_usd=Decimal(100)
+        id="bud_1", name="Search <team>", scope=scope, scope_id="prj_1", zone="Europe/Berlin", amount_usd=Decimal(100)
     )
     values: dict[str, Any] = {
         "id": "alr_1", "budget_id": "bud_1", "window": "2026-03", "threshold": 80, "label": "search", "limit_usd": Decimal(100),
@@ -39,6 +39,20 @@ def test_the_text_says_both_clocks_and_where_to_look() -> None:
     assert "2026-03-01 to 2026-03-31 (Europe/Berlin" in text
     assert "https://govern.example/budgets/bud_1" in text
     assert "late data" not in text
+
+
+@pytest.mark.parametrize(
+    ("window", "whose", "counted"),
+    [
+        ("2026-W11", "its 9–15 March 2026 budget", "2026-03-09 to 2026-03-15 (Europe/Berlin"),
+        ("2026-04/2027-03", "its April 2026 – March 2027 budget", "2026-04-01 to 2027-03-31 (Europe/Berlin"),
+        ("2026-03-10", "its 10 March 2026 budget", "It counts 2026-03-10 (Europe/Berlin"),
+    ],
+)
+def test_other_windows_have_names_too(window: str, whose: str, counted: str) -> None:
+    text = message(window=window).text
+    assert whose in text
+    assert counted in text
 
 
 def test_late_data_says_so() -> None:

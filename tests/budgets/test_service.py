@@ -47,7 +47,7 @@ class TestCommands:
     def test_every_command_is_audited(self, money: Money) -> None:
         budget = money.budget(HUNDRED, [80])
         with money.govern.unit_of_work(ADMIN) as uow:
-            service.change_budget(uow, budget.id, name="Search team", monthly_usd=Decimal("120.5"), notify=["a@acme.example"])
+            service.change_budget(uow, budget.id, name="Search team", amount_usd=Decimal("120.5"), notify=["a@acme.example"])
             service.retire_budget(uow, budget.id, reason="no longer needed")
         with money.govern.unit_of_work(ADMIN) as uow:
             service.retire_budget(uow, budget.id)
@@ -56,7 +56,7 @@ class TestCommands:
     def test_a_change_without_a_difference_is_none(self, money: Money) -> None:
         budget = money.budget(HUNDRED, [80])
         with money.govern.unit_of_work(ADMIN) as uow:
-            service.change_budget(uow, budget.id, monthly_usd=Decimal("100.00"), thresholds=[80], zone="UTC")
+            service.change_budget(uow, budget.id, amount_usd=Decimal("100.00"), thresholds=[80], zone="UTC")
         assert audited(money, "budget.") == ["budget.created"]
 
     def test_a_retired_budget_is_not_changed_and_not_watched(self, money: Money) -> None:
@@ -125,6 +125,35 @@ class TestCrossing:
         money.bills(90, on="2026-04-09")
         money.evaluate()
         assert alerts(money) == [("2026-03", 80, True), ("2026-04", 80, True)]
+
+    def test_a_day_alerts_in_its_own_windows_and_its_bill_may_come_later(self, money: Money) -> None:
+        money.budget(HUNDRED, [80], period="day", zone="Europe/Berlin")
+        money.bills(85)  # on the ninth; the budget was made on the tenth
+        assert money.evaluate()["alerts"] == 0
+        for day in ("10", "11"):
+            money.clock.move_to(f"2026-03-{day}T12:00:00")
+            money.bills(85, on=f"2026-03-{day}")
+            assert money.evaluate()["alerts"] == 1
+        money.clock.move_to("2026-03-15T12:00:00")
+        money.bills(99, on="2026-03-12")
+        assert money.evaluate()["alerts"] == 1
+        assert alerts(money) == [("2026-03-10", 80, True), ("2026-03-11", 80, True), ("2026-03-12", 80, True)]
+        with money.govern.unit_of_work.reading() as session:
+            assert [alert.late for alert in queries.find_alerts(session)] == [True, False, False]
+        money.clock.move_to("2026-04-25T12:00:00")
+        assert money.evaluate()["withdrawn"] == 0  # what is long over is looked at no longer
+
+    def test_other_windows_hold_from_the_change_on(self, money: Money) -> None:
+        budget = money.budget(HUNDRED, [80])
+        money.bills(85, on="2026-03-04")
+        money.evaluate()
+        money.clock.move_to("2026-03-12T12:00:00")
+        with money.govern.unit_of_work(ADMIN) as uow:
+            service.change_budget(uow, budget.id, period="week")
+        assert money.evaluate()["alerts"] == 0  # the week before was over
+        money.bills(90, on="2026-03-10")
+        assert money.evaluate()["alerts"] == 1
+        assert alerts(money) == [("2026-03", 80, True), ("2026-W11", 80, True)]
 
     def test_all_scopes_are_watched(self, money: Money) -> None:
         eve = money.world.person(EVE)
@@ -217,7 +246,7 @@ class TestLateAndCorrected:
         money.bills(85)
         money.evaluate()
         with money.govern.unit_of_work(ADMIN) as uow:
-            service.change_budget(uow, budget.id, monthly_usd=Decimal(200))
+            service.change_budget(uow, budget.id, amount_usd=Decimal(200))
         assert money.evaluate() == {"budgets": 1, "alerts": 0, "withdrawn": 0}
         money.bills(170)
         assert money.evaluate()["alerts"] == 1

@@ -170,9 +170,13 @@ def test_without_a_worker_and_without_the_key_a_promise_is_kept_later(
 
 def test_budgets_are_made_listed_and_retired(command: Govern, project: str) -> None:
     made = command("budgets create Search --usd 100.50 --at 50 --at 100 --json --project", project)
-    assert made.json["monthly_usd"] == "100.50"
+    assert made.json["amount_usd"] == "100.50"
     listed = command("budgets list --json").json["items"][0]
     assert (listed["label"], listed["thresholds"], listed["percent"]) == (project, [50, 100], 0)
+    assert command("budgets retire", made.json["id"]).code == 0
+    made = command("budgets create Year --usd 9 --period year --year-starts 7 --zone Asia/Tokyo --json")
+    listed = command("budgets list --json").json["items"][0]
+    assert (listed["per"], listed["window"][4:8]) == ("a fiscal year", "-07/")
     assert command("budgets retire", made.json["id"]).code == 0
     assert command("budgets").out == "There are no budgets yet. Make one with `govern budgets create`.\n"
     assert command("budgets alerts").out == "No threshold was reached yet.\n"

@@ -115,7 +115,7 @@ def test_hired_equipped_warned_about_and_removed(
     # She spends. Two workers look again and again; one mail goes out.
     script.post(
         "/budgets",
-        {"name": PROJECT, "scope": "project", "scope_id": project["id"], "monthly_usd": "100", "thresholds": [80]},
+        {"name": PROJECT, "scope": "project", "scope_id": project["id"], "amount_usd": "100", "thresholds": [80]},
         status=201,
     )
     [native] = [key for key in world.native_keys() if key.id == world_key(world, str(asked["id"]))]

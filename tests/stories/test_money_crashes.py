@@ -155,7 +155,7 @@ def test_an_alert_whose_delivery_is_killed_there_is_told(drill: Drill, point: st
     with world.govern.unit_of_work(ADMIN) as uow:
         project = world.project("Search").id
         for name in ("One", "Two"):
-            budgets.create_budget(uow, name=name, scope="project", scope_id=project, monthly_usd=Decimal(1), thresholds=[80])
+            budgets.create_budget(uow, name=name, scope="project", scope_id=project, amount_usd=Decimal(1), thresholds=[80])
     world.openai.spend(project="Search", usd="0.9", model=MODEL)
     for job in ("usage.sync", "costs.sync", "budgets.evaluate"):
         run_job(world.govern, job)

@@ -99,7 +99,7 @@ def things_of_eve(door: Door) -> dict[str, str]:
     person = door.world.person(EVE)
     eve = door.principal(door.sign_in(EVE))
     with door.govern.unit_of_work(CLI) as uow:
-        limit = {"monthly_usd": Decimal(100), "name": "Eve's"}
+        limit = {"amount_usd": Decimal(100), "name": "Eve's"}
         policy = policies.set_policy(uow, "", Limits(PolicyScope.ORGANIZATION, "", longest_days=365))
         budget = budgets.create_budget(uow, scope="person", scope_id=person.id, **limit)
         invite = members.invite(uow, "new@acme.example", "reader", [])

@@ -41,7 +41,7 @@ class DeliveryOut(Schema):
 
 
 class AlertOut(Schema):
-    """One crossing: at most one per budget, month and threshold. The figures are those of the moment."""
+    """One crossing: at most one per budget, window and threshold. The figures are those of the moment."""
 
     id = ma.fields.String(required=True)
     budget = ma.fields.String(attribute="budget_id", required=True)

@@ -1,4 +1,4 @@
-"""`/budgets`: monthly limits for the organization, a project or a person."""
+"""`/budgets`: limits for the organization, a project or a person."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from govern.budgets import queries, service
 from govern.budgets.models import Budget, Scope
+from govern.budgets.windows import Period
 from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput, NotFound
 from govern.core.uow import UnitOfWork
@@ -35,7 +36,7 @@ from govern.web.api.shapes import (
     with_more,
 )
 
-blueprint = ApiBlueprint("budgets", "Monthly limits.")
+blueprint = ApiBlueprint("budgets", "Limits per window of time.")
 
 _THRESHOLDS = ma.fields.Integer(strict=True, validate=ma.validate.Range(1, 1000))
 
@@ -44,36 +45,58 @@ class BudgetChange(Schema):
     """What to change; the rest stays."""
 
     name = Text(1, 200)
-    monthly_usd = Usd(metadata=MONEY_IN)
+    amount_usd = Usd(metadata=MONEY_IN | {"description": "For each window."})
     thresholds = ma.fields.List(_THRESHOLDS, validate=ma.validate.Length(1, 20), metadata={"description": "Whole per cent."})
     notify = ma.fields.List(Text(3, 320), validate=ma.validate.Length(max=50), metadata={"description": "Addresses."})
-    zone = Text(1, 64, metadata={"description": "The time zone whose months count.", "example": "Europe/Berlin"})
+    zone = Text(1, 64, metadata={"description": "The time zone whose days count.", "example": "Europe/Berlin"})
+    period = ma.fields.Enum(Period, by_value=True, metadata={"description": "How long a window is; weeks begin on Monday."})
+    year_starts = ma.fields.Integer(
+        strict=True, validate=ma.validate.Range(1, 12),
+        metadata={"description": "Quarters and years: the first month of the fiscal year."},
+    )  # fmt: skip
+    days = ma.fields.Integer(
+        strict=True, validate=ma.validate.Range(1, 366), metadata={"description": 'How many; only of the period "days".'}
+    )
+    anchor = ma.fields.Date(metadata={"description": 'The first day of one of the windows; only of the period "days".'})
 
 
 class BudgetIn(BudgetChange):
-    """A limit per month."""
+    """A limit per window: a month in UTC, unless something else is said."""
 
     name = Text(1, 200, required=True)
     scope = ma.fields.Enum(Scope, by_value=True, required=True)
     scope_id = Who(metadata={"description": "The project (an id) or the person (an id or an address)."})
-    monthly_usd = Usd(required=True, metadata=MONEY_IN)
+    amount_usd = Usd(required=True, metadata=MONEY_IN | {"description": "For each window."})
 
 
 class BudgetOut(Schema):
-    """A budget, and how it stands this month."""
+    """A budget, and how it stands in its window of now."""
 
     id = ma.fields.String(required=True)
     name = ma.fields.String(required=True)
     scope = ma.fields.Enum(Scope, by_value=True, required=True)
     scope_id = ma.fields.String(required=True)
     scope_name = ma.fields.String(required=True)
-    monthly_usd = Usd(required=True)
+    amount_usd = Usd(required=True)
     thresholds = ma.fields.List(ma.fields.Integer(), required=True)
     notify = ma.fields.List(ma.fields.String(), required=True)
     zone = ma.fields.String(required=True)
+    period = ma.fields.Enum(Period, by_value=True, required=True)
+    year_starts = ma.fields.Integer(required=True)
+    days = ma.fields.Integer(allow_none=True)
+    anchor = ma.fields.Date(allow_none=True)
     created_at = instant(required=True)
     retired_at = maybe_instant()
-    window = ma.fields.String(required=True, metadata={"description": "The month, in the budget's own zone."})
+    window = ma.fields.String(
+        required=True,
+        metadata={
+            "description": "The window of now: `2026-03-10` a day, `2026-W11` a week, `2026-03` a month, "
+            "`2026-01/2026-03` more of them, `2026-03-10/14d` other days.",
+            "example": "2026-03",
+        },
+    )
+    window_starts_at = instant(required=True)
+    window_ends_at = instant(required=True)
     spent_usd = Usd(required=True)
     billed_usd = Usd(required=True)
     estimated_usd = Usd(required=True)
@@ -102,7 +125,8 @@ def visible_scopes(permission: str) -> list[str] | None:
 def _fields(session: Session, rows: Sequence[Budget]) -> list[dict[str, Any]]:
     return [
         with_more(
-            BudgetOut, standing.budget, scope_name=standing.label, window=standing.window.key, percent=standing.percent,
+            BudgetOut, standing.budget, scope_name=standing.label, percent=standing.percent, window=standing.window.key,
+            window_starts_at=standing.window.start, window_ends_at=standing.window.end,
             spent_usd=standing.spent.amount, billed_usd=standing.spent.billed, estimated_usd=standing.spent.estimated,
         )
         for standing in queries.standings(session, rows, utcnow())
@@ -149,7 +173,7 @@ class Budgets(MethodView):
     @blueprint.arguments(BudgetIn)
     @blueprint.response(201, BudgetOut)
     def post(self, args: dict[str, Any]) -> Response:
-        """Watch a scope's spend per month."""
+        """Watch a scope's spend per window."""
         scope.check_anyone("budgets:write")
         scope_id = _scope_id(args["scope"], args.pop("scope_id", None))
 
@@ -177,7 +201,7 @@ class OneBudget(MethodView):
     @blueprint.arguments(BudgetChange)
     @blueprint.response(200, BudgetOut)
     def patch(self, args: dict[str, Any], budget_id: str) -> dict[str, Any]:
-        """Change a budget. A new amount lets its thresholds alert again this month."""
+        """Change a budget. A new amount lets its thresholds alert again in this window."""
         scope.check_anyone("budgets:write")
         if not args:
             raise InvalidInput("Nothing to change was named.", {"name": "Name at least one field."})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -11,6 +12,7 @@ from werkzeug.wrappers import Response
 from govern.budgets import queries, rules, service
 from govern.budgets.models import Budget, Scope
 from govern.budgets.queries import Standing
+from govern.budgets.windows import LONGEST, MONTHS, Period, Windows
 from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput, NotFound
 from govern.people import queries as people
@@ -31,7 +33,7 @@ blueprint = Blueprint("budgets_page", __name__, url_prefix="/budgets")
 @blueprint.get("")
 @requires("budgets:read")
 def index() -> str:
-    """Budgets within reach, and how each stands this month."""
+    """Budgets within reach, and how each stands."""
     retired = request.args.get("retired") == "yes"
     page = forms.paged(visible(after=forms.query_text("after"), limit=forms.PAGE + 1, retired=retired))
     standings = queries.standings(reads(), page.items, utcnow())
@@ -54,7 +56,7 @@ def visible(*, after: str | None = None, limit: int = 50, retired: bool = False)
 def new() -> str:
     """The form for a new budget."""
     scope.check_anyone("budgets:write")
-    start = {"scope": "organization", "thresholds": "50, 80, 100", "zone": "UTC"}
+    start = {"scope": "organization", "thresholds": "50, 80, 100", "zone": "UTC", "period": "month", "year_starts": "1"}
     return _form(Form(start | {name: value for name in ("scope", "person", "project") if (value := forms.query_text(name))}))
 
 
@@ -94,8 +96,10 @@ def edit(budget_id: str) -> str:
     """The form that changes it."""
     budget = _budget(budget_id, "budgets:write")
     values = {
-        "name": budget.name, "monthly_usd": f"{budget.monthly_usd.normalize():f}", "zone": budget.zone,
+        "name": budget.name, "amount_usd": f"{budget.amount_usd.normalize():f}", "zone": budget.zone,
         "thresholds": ", ".join(str(each) for each in budget.thresholds), "notify": ", ".join(budget.notify),
+        "period": budget.period.value, "year_starts": str(budget.year_starts), "days": str(budget.days or ""),
+        "anchor": budget.anchor.isoformat() if budget.anchor else "",
     }  # fmt: skip
     return _form(Form(values), budget=budget)
 
@@ -108,7 +112,7 @@ def change(budget_id: str) -> Response | str | tuple[str, int]:
     try:
         wanted = _wanted()
         if "preview" in request.form:
-            standing = _as_of_today(wanted | {"scope": budget.scope, "scope_id": budget.scope_id})
+            standing = _as_of_today(wanted | {"scope": budget.scope, "scope_id": budget.scope_id or None})
             return _form(_typed(), budget=budget, standing=standing)
         act(lambda uow: service.change_budget(uow, budget_id, **wanted).id)
     except forms.REFUSALS as error:
@@ -143,11 +147,23 @@ def _budget(budget_id: str, permission: str) -> Budget:
 def _wanted() -> dict[str, Any]:
     return {
         "name": rules.check_name(forms.text("name")),
-        "monthly_usd": _amount(forms.text("monthly_usd")),
+        "amount_usd": _amount(forms.text("amount_usd")),
         "thresholds": rules.check_thresholds(_whole_numbers(forms.text("thresholds"))),
         "notify": rules.check_addresses([part for part in forms.text("notify", most=4000).replace(",", " ").split() if part]),
-        "zone": rules.check_zone(forms.text("zone") or "UTC"),
-    }
+    } | _windows()
+
+
+def _windows() -> dict[str, Any]:
+    """What was typed about the windows; the fields of other periods may be filled in too, and say nothing."""
+    period = forms.text("period") or "month"
+    fiscal, counted = period in (Period.QUARTER, Period.YEAR), period == Period.DAYS
+    wanted: Windows = {
+        "period": period, "zone": forms.text("zone") or "UTC",
+        "year_starts": forms.whole("year_starts", "A month from 1 to 12.") if fiscal and forms.text("year_starts") else None,
+        "days": forms.whole("days", f"1 to {LONGEST} days.") if counted else None,
+        "anchor": forms.day("anchor") if counted else None,
+    }  # fmt: skip
+    return asdict(rules.calendar_of(wanted))
 
 
 def _amount(text: str) -> Decimal:
@@ -155,7 +171,7 @@ def _amount(text: str) -> Decimal:
     try:
         return rules.check_amount(Decimal(text.replace(",", "").removeprefix("$")))
     except InvalidOperation:
-        raise InvalidInput(sentence, {"monthly_usd": sentence}) from None
+        raise InvalidInput(sentence, {"amount_usd": sentence}) from None
 
 
 def _whole_numbers(text: str) -> list[int]:
@@ -185,8 +201,7 @@ def _scope() -> dict[str, Any]:
 
 def _as_of_today(wanted: dict[str, Any]) -> Standing:
     """How such a budget would stand now. Nothing is stored."""
-    trial = Budget(**(wanted | {"id": "trial", "scope": Scope(wanted["scope"]), "scope_id": wanted["scope_id"] or ""}))
-    return queries.standings(reads(), [trial], utcnow())[0]
+    return queries.standings(reads(), [service.draft(reads(), **wanted)], utcnow())[0]
 
 
 def _typed() -> Form:
@@ -194,7 +209,7 @@ def _typed() -> Form:
 
 
 def _form(form: Form, *, budget: Budget | None = None, standing: Standing | None = None) -> str:
-    reached = rules.crossed(standing.spent.amount, standing.budget.monthly_usd, standing.budget.thresholds) if standing else []
+    reached = rules.crossed(standing.spent.amount, standing.budget.amount_usd, standing.budget.thresholds) if standing else []
     return render_template(
         "budgets/edit.html",
         form=form,
@@ -204,5 +219,6 @@ def _form(form: Form, *, budget: Budget | None = None, standing: Standing | None
         reached=reached,
         projects=[(project.id, project.name) for project in projects.open_projects(reads())],
         default_addresses=govern().settings.mail.admins,
+        months=[(str(number), month) for number, month in enumerate(MONTHS, 1)],
         once=forms.once(),
     )

@@ -36,7 +36,7 @@ def full(door: Door) -> Door:
     for n in range(5):
         admin.post("/keys", {"person": EVE, "project": project, "name": f"key {n}"})
         admin.post("/invites", {"email": f"new{n}@acme.example"})
-        admin.post("/budgets", {"name": f"budget {n}", "scope": "organization", "monthly_usd": 10 + n})
+        admin.post("/budgets", {"name": f"budget {n}", "scope": "organization", "amount_usd": 10 + n})
         admin.post("/tokens", {"name": f"token {n}", "role": "auditor"})
     return door
 
@@ -99,8 +99,8 @@ def test_each_sees_their_own_and_a_manager_their_reports(full: Door) -> None:
 def test_a_budget_is_seen_by_whom_it_is_about(door: Door) -> None:
     admin = door.api("admin")
     for name, scope in (("eve's", {"scope": "person", "scope_id": EVE}), ("max's", {"scope": "person", "scope_id": MAX})):
-        admin.post("/budgets", {"name": name, "monthly_usd": 10, **scope})
-    admin.post("/budgets", {"name": "everything", "monthly_usd": 10, "scope": "organization"})
+        admin.post("/budgets", {"name": name, "amount_usd": 10, **scope})
+    admin.post("/budgets", {"name": "everything", "amount_usd": 10, "scope": "organization"})
     seen = {
         role: {item["name"] for item in door.api(role).get("/budgets").get_json()["items"]} for role in ("employee", "manager")
     }

@@ -144,11 +144,11 @@ MISTAKES = [
     ("POST", f"/members/{ADA}/revoke", {"reason": "the last owner"}, 409, "policy_violation"),
     ("POST", "/invites", {"email": "not an address"}, 422, "invalid_input"),
     ("POST", "/invites", {"email": EVE}, 409, "conflict"),
-    ("POST", "/budgets", {"name": "x", "scope": "person", "monthly_usd": "10"}, 422, "invalid_input"),
-    ("POST", "/budgets", {"name": "x", "scope": "planet", "monthly_usd": "10"}, 422, "invalid_input"),
-    ("POST", "/budgets", {"name": "x", "scope": "organization", "monthly_usd": "1e3"}, 422, "invalid_input"),
-    ("POST", "/budgets", {"name": "x", "scope": "organization", "monthly_usd": -1}, 422, "invalid_input"),
-    ("POST", "/budgets", {"name": "x", "scope": "organization", "monthly_usd": True}, 422, "invalid_input"),
+    ("POST", "/budgets", {"name": "x", "scope": "person", "amount_usd": "10"}, 422, "invalid_input"),
+    ("POST", "/budgets", {"name": "x", "scope": "planet", "amount_usd": "10"}, 422, "invalid_input"),
+    ("POST", "/budgets", {"name": "x", "scope": "organization", "amount_usd": "1e3"}, 422, "invalid_input"),
+    ("POST", "/budgets", {"name": "x", "scope": "organization", "amount_usd": -1}, 422, "invalid_input"),
+    ("POST", "/budgets", {"name": "x", "scope": "organization", "amount_usd": True}, 422, "invalid_input"),
     ("POST", "/tokens", {"name": "x"}, 422, "invalid_input"),
     ("POST", "/tokens", {"name": "x", "role": "admin", "permissions": ["keys:read"]}, 422, "invalid_input"),
     ("GET", "/keys?limit=0", None, 422, "invalid_input"),
@@ -180,17 +180,23 @@ def test_a_mistake_is_a_problem_that_says_what_to_do(door: Door) -> None:
 def test_dollars_come_in_as_text_or_number_and_go_out_as_text(door: Door) -> None:
     admin = door.api("admin")
     for sent, stored in (("250", "250.00"), (250, "250.00"), ("0.5", "0.50"), (0.1, "0.10"), ("12.345678901", "12.345678901")):
-        made = admin.post("/budgets", {"name": "all", "scope": "organization", "monthly_usd": sent})
-        assert (made.status_code, made.get_json()["monthly_usd"]) == (201, stored)
+        made = admin.post("/budgets", {"name": "all", "scope": "organization", "amount_usd": sent})
+        assert (made.status_code, made.get_json()["amount_usd"]) == (201, stored)
 
 
 def test_a_budget_is_changed_and_retired(door: Door) -> None:
     admin = door.api("admin")
-    made = admin.post("/budgets", {"name": "Eve", "scope": "person", "scope_id": EVE, "monthly_usd": "100"}).get_json()
+    made = admin.post("/budgets", {"name": "Eve", "scope": "person", "scope_id": EVE, "amount_usd": "100"}).get_json()
     assert made["scope_name"] == "Eve Employee"
     assert (made["thresholds"], made["percent"], made["spent_usd"]) == ([80, 100], 0, "0.00")
-    changed = admin("PATCH", f"/budgets/{made['id']}", {"monthly_usd": "200", "thresholds": [50]})
-    assert (changed.get_json()["monthly_usd"], changed.get_json()["thresholds"]) == ("200.00", [50])
+    changed = admin("PATCH", f"/budgets/{made['id']}", {"amount_usd": "200", "thresholds": [50]})
+    assert (changed.get_json()["amount_usd"], changed.get_json()["thresholds"]) == ("200.00", [50])
+    fiscal = admin("PATCH", f"/budgets/{made['id']}", {"period": "year", "year_starts": 4, "zone": "Europe/Berlin"}).get_json()
+    assert (fiscal["period"], fiscal["year_starts"], fiscal["window"][4:8]) == ("year", 4, "-04/")
+    assert fiscal["window_starts_at"].endswith("-03-31T22:00:00+00:00")
+    stretch = {"period": "days", "days": 14, "anchor": "2026-03-03"}
+    assert admin("PATCH", f"/budgets/{made['id']}", stretch).get_json()["window"].endswith("/14d")
+    assert admin("PATCH", f"/budgets/{made['id']}", {"period": "month", "days": 3}).status_code == 422
     assert admin("PATCH", f"/budgets/{made['id']}", {}).status_code == 422
     retired = admin.post(f"/budgets/{made['id']}/retire", {"reason": "no longer needed"})
     assert retired.get_json()["retired_at"] is not None

@@ -23,7 +23,7 @@ def test_every_post_says_that_it_honours_the_key(door: Door) -> None:
 
 def test_a_budget_is_made_once(door: Door) -> None:
     admin = door.api("admin")
-    body = {"name": "all", "scope": "organization", "monthly_usd": 10}
+    body = {"name": "all", "scope": "organization", "amount_usd": 10}
     first, second = admin.post("/budgets", body, key="b-1"), admin.post("/budgets", body, key="b-1")
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.get_json() == second.get_json()
@@ -35,16 +35,16 @@ def test_a_budget_is_made_once(door: Door) -> None:
 @pytest.mark.one_database
 def test_the_order_of_fields_makes_no_other_request(door: Door) -> None:
     admin = door.api("admin")
-    first = admin.post("/budgets", {"name": "all", "scope": "organization", "monthly_usd": 10}, key="b-1")
-    second = admin.post("/budgets", {"monthly_usd": 10, "scope": "organization", "name": "all"}, key="b-1")
+    first = admin.post("/budgets", {"name": "all", "scope": "organization", "amount_usd": 10}, key="b-1")
+    second = admin.post("/budgets", {"amount_usd": 10, "scope": "organization", "name": "all"}, key="b-1")
     assert second.get_json()["id"] == first.get_json()["id"]
 
 
 @pytest.mark.one_database
 def test_another_request_under_the_same_key_is_refused(door: Door) -> None:
     admin = door.api("admin")
-    admin.post("/budgets", {"name": "all", "scope": "organization", "monthly_usd": 10}, key="b-1")
-    other = admin.post("/budgets", {"name": "all", "scope": "organization", "monthly_usd": 11}, key="b-1")
+    admin.post("/budgets", {"name": "all", "scope": "organization", "amount_usd": 10}, key="b-1")
+    other = admin.post("/budgets", {"name": "all", "scope": "organization", "amount_usd": 11}, key="b-1")
     assert (other.status_code, other.get_json()["code"]) == (422, "idempotency_key_reused")
     elsewhere = admin.post("/jobs/usage.sync/runs", key="b-1")
     assert elsewhere.status_code == 422
@@ -52,7 +52,7 @@ def test_another_request_under_the_same_key_is_refused(door: Door) -> None:
 
 @pytest.mark.one_database
 def test_keys_of_two_callers_do_not_meet(door: Door) -> None:
-    body = {"name": "all", "scope": "organization", "monthly_usd": 10}
+    body = {"name": "all", "scope": "organization", "amount_usd": 10}
     one = door.api("admin").post("/budgets", body, key="b-1")
     two = door.api(door.system_token()).post("/budgets", body, key="b-1")
     assert one.get_json()["id"] != two.get_json()["id"]
@@ -60,7 +60,7 @@ def test_keys_of_two_callers_do_not_meet(door: Door) -> None:
 
 def test_a_request_that_failed_may_be_sent_again(door: Door) -> None:
     admin = door.api("admin")
-    body = {"name": "Eve", "scope": "person", "scope_id": "nobody@acme.example", "monthly_usd": 10}
+    body = {"name": "Eve", "scope": "person", "scope_id": "nobody@acme.example", "amount_usd": 10}
     assert admin.post("/budgets", body, key="b-1").status_code == 404
     door.world.person(EVE)
     assert admin.post("/budgets", body | {"scope_id": EVE}, key="b-1").status_code == 201
@@ -121,7 +121,7 @@ def test_a_key_that_is_none_is_refused(door: Door, key: str) -> None:
 
 def test_several_at_once_make_one(door: Door) -> None:
     admin = door.api("admin")
-    body = {"name": "all", "scope": "organization", "monthly_usd": 10}
+    body = {"name": "all", "scope": "organization", "amount_usd": 10}
     barrier = Barrier(5)
 
     def send() -> tuple[int, str | None]:

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from govern.budgets import queries as budgets
 from govern.budgets.models import Budget
+from govern.budgets.windows import Calendar, Period
 from govern.identity import queries as identity
 from govern.identity.models import ApiToken
 from govern.keys.models import Key, KeyState
@@ -319,8 +320,9 @@ def test_a_refused_token_keeps_what_was_ticked(door: Door, readers: dict[str, Re
 
 def test_a_budget_is_previewed_made_changed_and_retired(door: Door, admin: Reader) -> None:
     values = {
-        "name": "All of it", "scope": "organization", "monthly_usd": "$1,500.50", "thresholds": "50, 80 100%",
-        "notify": "a@acme.example, b@acme.example", "zone": "Europe/Berlin",
+        "name": "All of it", "scope": "organization", "amount_usd": "$1,500.50", "thresholds": "50, 80 100%",
+        "notify": "a@acme.example, b@acme.example", "zone": "Europe/Berlin", "period": "quarter", "year_starts": "2",
+        "days": "14",
     }  # fmt: skip
     preview = admin.send("/budgets/new", "/budgets", values | {"preview": "yes"})
     assert "Nothing is saved yet" in preview.text
@@ -328,24 +330,33 @@ def test_a_budget_is_previewed_made_changed_and_retired(door: Door, admin: Reade
     assert count(door, Budget) == 0
     assert "is watched from now on" in admin.send("/budgets/new", "/budgets", values).text
     budget = only(door, Budget)
-    assert (budget.monthly_usd, budget.thresholds, budget.zone) == (Decimal("1500.5"), [50, 80, 100], "Europe/Berlin")
+    assert (budget.amount_usd, budget.thresholds, budget.zone) == (Decimal("1500.5"), [50, 80, 100], "Europe/Berlin")
     assert budget.notify == ["a@acme.example", "b@acme.example"]
+    assert budget.calendar == Calendar(Period.QUARTER, "Europe/Berlin", 2)
     edit = admin.get(f"/budgets/{budget.id}/edit")
-    assert value_of(edit, "monthly_usd") == "1500.5"
-    changed = values | {"monthly_usd": "2000"}
+    assert value_of(edit, "amount_usd") == "1500.5"
+    assert value_of(edit, "anchor") == ""
+    changed = values | {"amount_usd": "2000", "period": "days", "anchor": "2026-03-03"}
     admin.send(f"/budgets/{budget.id}/edit", f"/budgets/{budget.id}", changed)
-    assert door.world.reload(budget).monthly_usd == Decimal(2000)
+    assert door.world.reload(budget).amount_usd == Decimal(2000)
+    page = admin.get(f"/budgets/{budget.id}").text
+    assert "14 days each, one from 2026-03-03, in Europe/Berlin" in page
+    assert "every 14 days" in page
     admin.send(f"/budgets/{budget.id}/retire", values={"reason": "merged"})
     assert "All of it" not in admin.get("/budgets").text
     assert "All of it" in admin.get("/budgets?retired=yes").text
 
 
 REFUSED_BUDGETS: tuple[tuple[dict[str, str], str], ...] = (
-    ({"monthly_usd": "much"}, "Write dollars"),
-    ({"monthly_usd": "NaN"}, "above 0"),
-    ({"monthly_usd": "-3"}, "above 0"),
+    ({"amount_usd": "much"}, "Write dollars"),
+    ({"amount_usd": "NaN"}, "above 0"),
+    ({"amount_usd": "-3"}, "above 0"),
     ({"thresholds": "a lot"}, "whole per cents"),
     ({"zone": "Mars/Olympus"}, "not a time zone"),
+    ({"period": "decade"}, "no such window"),
+    ({"period": "days"}, "1 to 366 days"),
+    ({"period": "days", "days": "7"}, "one of the windows begin"),
+    ({"period": "year", "year_starts": "13"}, "A month from 1 to 12"),
     ({"notify": "nobody"}, "not a mail address"),
     ({"scope": "project"}, "Which project?"),
     ({"scope": "person", "person": "eve"}, "Which person?"),
@@ -359,19 +370,19 @@ REFUSED_BUDGETS: tuple[tuple[dict[str, str], str], ...] = (
 def test_a_refused_budget_keeps_what_was_typed(door: Door, admin: Reader) -> None:
     for changed, says in REFUSED_BUDGETS:
         values = {
-            "name": "All", "scope": "organization", "monthly_usd": "10", "thresholds": "80", "notify": "", "zone": "UTC",
+            "name": "All", "scope": "organization", "amount_usd": "10", "thresholds": "80", "notify": "", "zone": "UTC",
             "person": "",
         } | changed  # fmt: skip
         page = admin.send("/budgets/new", "/budgets", values)
         assert page.status_code in (404, 422), changed
         assert says in page.text
-        for name in ("name", "monthly_usd", "thresholds", "zone", "person"):
+        for name in ("name", "amount_usd", "thresholds", "zone", "person"):
             assert value_of(page, name) == values[name]
     assert count(door, Budget) == 0
 
 
 def test_a_budget_of_a_person(door: Door, admin: Reader, readers: dict[str, Reader]) -> None:
-    values = {"name": "Eve", "scope": "person", "person": EVE, "monthly_usd": "5", "thresholds": "80", "zone": "UTC"}
+    values = {"name": "Eve", "scope": "person", "person": EVE, "amount_usd": "5", "thresholds": "80", "zone": "UTC"}
     admin.send("/budgets/new", "/budgets", values)
     with door.govern.unit_of_work.reading() as session:
         (budget,) = budgets.active_budgets(session)

@@ -145,10 +145,10 @@ def add_things(door: Door) -> Things:
     with world.govern.unit_of_work(CLI) as uow:
         limits = Limits(PolicyScope.ORGANIZATION, "", longest_days=30, scopes=("api.responses.write",), approvers=("manager",))
         policy = policies.set_policy(uow, "", limits)
-        budget = budgets.create_budget(uow, name="Eve", scope="person", scope_id=eve.id, monthly_usd=Decimal(10))
+        budget = budgets.create_budget(uow, name="Eve", scope="person", scope_id=eve.id, amount_usd=Decimal(10))
         file = f"email,team,manager\n{EVE},Search,{OLA}\nnobody,x,\n"
         draft = directory.draft(uow, file, complete=True)
-        whole = budgets.create_budget(uow, name="All", scope="organization", monthly_usd=Decimal(100))
+        whole = budgets.create_budget(uow, name="All", scope="organization", amount_usd=Decimal(100))
     with world.govern.unit_of_work(Actor(ActorKind.PERSON, eve.id, eve.name)) as uow:
         asked = {"summary": "A key", "facts": {"days": 90}, "reason": "for work", "lifetime": timedelta(days=7)}
         approval = approvals.ask(uow, "key.issue", ("people", eve.id), for_person_id=eve.id, **asked)
@@ -287,7 +287,7 @@ def test_hostile_names_stay_text(door: Door, admin: Reader) -> None:
         printable = "".join(each for each in name if each.isprintable())[:110]
         key = door.world.requested_key(EVE, name=printable)
         with door.govern.unit_of_work(CLI) as uow:
-            budget = budgets.create_budget(uow, name=printable, scope="organization", monthly_usd=Decimal(10))
+            budget = budgets.create_budget(uow, name=printable, scope="organization", amount_usd=Decimal(10))
         for address in (
             "/", "/members", f"/members/{EVE}", f"/members/{EVE}/revoke", f"/members/{EVE}/suspend",
             "/projects", f"/projects/{key.project_id}", "/keys",
