@@ -56,10 +56,10 @@ def _whose(budget: Budget, label: str, *, start: bool = True) -> str:
     match budget.scope:
         case Scope.PROJECT:
             return f"{'The' if start else 'the'} project {label}"
-        case Scope.ORGANIZATION:
-            return label if start else label[:1].lower() + label[1:]
         case Scope.PERSON:
             return label
+        case _:  # "The organization", "Team Search"
+            return label if start else label[:1].lower() + label[1:]
 
 
 def _days(window: Window, zone: str) -> str:

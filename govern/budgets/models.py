@@ -20,10 +20,14 @@ class Scope(StrEnum):
     ORGANIZATION = "organization"
     PROJECT = "project"
     PERSON = "person"
+    TEAM = "team"
+    COST_CENTRE = "cost_centre"
+    KEY = "key"
+    MODEL = "model"
 
 
 class Budget(Base):
-    """A limit per window of a calendar. `scope_id` is our project or person id, '' for the organization.
+    """A limit per window of a calendar. `scope_id` is what `scopes.resolve` gives.
 
     `generation` counts changes of the amount: a budget that was raised may reach its thresholds again in the same window.
     `windows_since`: since when its windows are these, None for as long as it stands.
@@ -34,7 +38,7 @@ class Budget(Base):
     id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
     name: Mapped[str] = mapped_column(sa.String(200))
     scope: Mapped[Scope] = mapped_column(words(Scope))
-    scope_id: Mapped[str] = mapped_column(sa.String(40))
+    scope_id: Mapped[str] = mapped_column(sa.String(200))
     # The column is older than the windows that are no months; renaming it would stop what runs while it is upgraded.
     amount_usd: Mapped[Decimal] = mapped_column("monthly_usd", Money)
     thresholds: Mapped[list[int]] = mapped_column(sa.JSON)

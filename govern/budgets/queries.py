@@ -12,15 +12,18 @@ from typing import Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from govern.budgets import scopes
 from govern.budgets.models import Alert, Budget, Delivery, Scope
 from govern.budgets.rules import percent
 from govern.budgets.windows import Window
 from govern.core.errors import NotFound
-from govern.people.models import Person
 from govern.projects.models import Project
 from govern.usage import queries as usage
 from govern.usage.names import By
 from govern.usage.questions import Figure
+
+OF_SOMEBODY: Final = (Scope.PROJECT, Scope.PERSON)
+"""The scopes that are seen by who sees the person or the project, and not by whoever sees everything alone."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ def get(session: Session, budget_id: str) -> Budget:
     return budget
 
 
+def within(budget: Budget, scope_ids: Sequence[str] | None) -> bool:
+    """Whether the budget is that of one of these people and projects; None: of any."""
+    return scope_ids is None or (budget.scope in OF_SOMEBODY and budget.scope_id in scope_ids)
+
+
 def find_budgets(
     session: Session,
     *,
@@ -61,7 +69,10 @@ def find_budgets(
     scope_ids: Sequence[str] | None = None,
     retired: bool = False,
 ) -> Sequence[Budget]:
-    """Budgets, newest first, older than the id `after`; retired ones only when asked for. `scope_ids` limits to those scopes."""
+    """Budgets, newest first, older than the id `after`; retired ones only when asked for.
+
+    `scope_ids` limits to these people and projects.
+    """
     query = sa.select(Budget).order_by(Budget.id.desc()).limit(limit)
     if after:
         query = query.where(Budget.id < after)
@@ -70,7 +81,7 @@ def find_budgets(
     if scope_id is not None:
         query = query.where(Budget.scope_id == scope_id)
     if scope_ids is not None:
-        query = query.where(Budget.scope_id.in_(scope_ids))
+        query = query.where(Budget.scope.in_(OF_SOMEBODY), Budget.scope_id.in_(scope_ids))
     return session.scalars(query if retired else query.where(Budget.retired_at.is_(None))).all()
 
 
@@ -87,12 +98,12 @@ def standings(session: Session, budgets: Sequence[Budget], now: datetime) -> lis
 
 def at_windows(session: Session, pairs: Sequence[tuple[Budget, Window]]) -> list[Standing]:
     """How each budget stands in the window beside it. One query per stretch of days and kind of scope, however many budgets."""
-    names = labels(session, [budget for budget, _ in pairs])
+    names = scopes.labels(session, [budget for budget, _ in pairs])
     projects = _remote_ids(session, [budget for budget, _ in pairs])
     asked: dict[_Stretch, set[str]] = defaultdict(set)
     placed = []
     for budget, window in pairs:
-        by = _BY[budget.scope]
+        by = scopes.GROUPS[budget.scope]
         group = projects.get(budget.scope_id, "") if by is By.PROJECT else budget.scope_id
         stretch = _Stretch(window.first_day, window.end_day, by)
         asked[stretch].add(group)
@@ -104,7 +115,6 @@ def at_windows(session: Session, pairs: Sequence[tuple[Budget, Window]]) -> list
     ]
 
 
-_BY: Final[Mapping[Scope, By | None]] = {Scope.ORGANIZATION: None, Scope.PROJECT: By.PROJECT, Scope.PERSON: By.PERSON}
 _FEW: Final = 200
 """So many groups are looked up by name; of more, the whole stretch is read."""
 
@@ -127,19 +137,6 @@ def _remote_ids(session: Session, budgets: Sequence[Budget]) -> dict[str, str]:
     wanted = {budget.scope_id for budget in budgets if budget.scope is Scope.PROJECT}
     rows = session.execute(sa.select(Project.id, Project.remote_id).where(Project.id.in_(wanted)))
     return {row.id: row.remote_id for row in rows}
-
-
-def labels(session: Session, budgets: Sequence[Budget]) -> dict[str, str]:
-    """Budget id → the name of its scope for people: a project's name, a person's name, "The organization"."""
-    wanted = {scope: {budget.scope_id for budget in budgets if budget.scope is scope} for scope in Scope}
-    projects = sa.select(Project.id, Project.name).where(Project.id.in_(wanted[Scope.PROJECT]))
-    people = sa.select(Person.id, Person.name, Person.email).where(Person.id.in_(wanted[Scope.PERSON]))
-    names = {row.id: row.name for row in session.execute(projects)}
-    names |= {row.id: row.name or row.email for row in session.execute(people)}
-    return {
-        budget.id: "The organization" if budget.scope is Scope.ORGANIZATION else names.get(budget.scope_id, budget.scope_id)
-        for budget in budgets
-    }
 
 
 def get_alert(session: Session, alert_id: str) -> Alert:

@@ -17,18 +17,16 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from govern.audit import service as audit
-from govern.budgets import queries, rules
+from govern.budgets import queries, rules, scopes
 from govern.budgets.models import Alert, Budget, Delivery, Note, Scope
 from govern.budgets.queries import Standing
 from govern.budgets.windows import Windows
 from govern.core import outbox
 from govern.core.clock import utcnow
-from govern.core.errors import Conflict, InvalidInput, NotFound
+from govern.core.errors import Conflict, NotFound
 from govern.core.inserting import insert_one
 from govern.core.uow import Actor, ActorKind, UnitOfWork, UnitsOfWork
 from govern.notices.models import DeliveryState
-from govern.people.models import Person
-from govern.projects.models import Project
 from govern.usage.rules import REVISIT_DAYS
 
 DEFAULT_THRESHOLDS: Final = (80, 100)
@@ -47,7 +45,7 @@ def create_budget(
     notify: Sequence[str] = (),
     **windows: Unpack[Windows],
 ) -> Budget:
-    """Watch a scope's spend from now on. `scope_id` is our id of the project or person. `notify` empty: the admins are told.
+    """Watch a scope's spend from now on. `scope_id` is as `scopes.resolve` takes it. `notify` empty: the admins are told.
 
     `windows`: the fields of `Calendar`; months in UTC when left out. Raises InvalidInput, NotFound.
     """
@@ -73,10 +71,10 @@ def draft(
     **windows: Unpack[Windows],
 ) -> Budget:
     """Such a budget, checked but not stored, with the id "draft". Raises InvalidInput, NotFound."""
-    scope = _scope(scope)
+    scope = scopes.scope_of(scope)
     calendar = rules.calendar_of(windows)
     return Budget(
-        id="draft", name=rules.check_name(name), scope=scope, scope_id=_check_scope_id(session, scope, scope_id),
+        id="draft", name=rules.check_name(name), scope=scope, scope_id=scopes.resolve(session, scope, scope_id),
         amount_usd=rules.check_amount(amount_usd), thresholds=rules.check_thresholds(thresholds),
         notify=rules.check_addresses(notify), generation=1, **asdict(calendar),
     )  # fmt: skip
@@ -243,26 +241,6 @@ def _withdraw(uow: UnitOfWork, standing: Standing, alerts: Sequence[Alert]) -> i
             note = Note.WITHDRAWN.value
             outbox.enqueue(uow, "alert.announce", f"{alert.id}/{note}", {"alert": alert.id, "note": note})
     return won
-
-
-def _scope(scope: Scope | str) -> Scope:
-    try:
-        return Scope(scope)
-    except ValueError:
-        raise InvalidInput("A budget is for the organization, a project or a person.", {"scope": "Choose one."}) from None
-
-
-def _check_scope_id(session: Session, scope: Scope, scope_id: str | None) -> str:
-    if scope is Scope.ORGANIZATION:
-        if scope_id:
-            raise InvalidInput("A budget of the organization names nothing else.", {"scope_id": "Leave it out."})
-        return ""
-    if not scope_id:
-        raise InvalidInput(f"Which {scope.value}?", {"scope_id": f"Name the {scope.value}."})
-    table: type[Project] | type[Person] = Project if scope is Scope.PROJECT else Person
-    if session.get(table, scope_id) is None:
-        raise NotFound(f"There is no {scope.value} {scope_id!r}.")
-    return scope_id
 
 
 def _facts(budget: Budget) -> dict[str, Any]:

@@ -11,10 +11,8 @@ from govern.budgets import queries, service
 from govern.budgets.models import Scope
 from govern.budgets.windows import LONGEST, Period
 from govern.cli import host, output
-from govern.cli.projects import project_id_of
 from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput
-from govern.people import queries as people
 
 
 @click.group(invoke_without_command=True)
@@ -53,8 +51,12 @@ def list_budgets(retired: bool = False, as_json: bool = False) -> None:
 @budgets.command()
 @click.argument("name")
 @click.option("--usd", required=True, help="Dollars per window.")
-@click.option("--project", help="Watch this project (id or name).")
-@click.option("--person", metavar="ID-OR-EMAIL", help="Watch this person. Without --project and --person: everything.")
+@click.option("--project", metavar="ID-OR-NAME", help="Watch this project. Without this and the next: everything.")
+@click.option("--person", metavar="ID-OR-EMAIL", help="Watch this person.")
+@click.option("--team", help="Watch who stands in this team, for each day that they do.")
+@click.option("--cost-centre", help="Watch this cost centre.")
+@click.option("--key", metavar="ID", help="Watch this key, ours or another that OpenAI lists.")
+@click.option("--model", help="Watch this model.")
 @click.option("--at", "thresholds", multiple=True, type=click.IntRange(1, 1000), help="Alert at this percentage. Repeatable.")
 @click.option("--notify", multiple=True, metavar="EMAIL", help="Whom to tell (mail.admins). Repeatable.")
 @click.option("--zone", default="UTC", show_default=True, help="Time zone of the window.")
@@ -64,18 +66,15 @@ def list_budgets(retired: bool = False, as_json: bool = False) -> None:
 @click.option("--anchor", type=click.DateTime(["%Y-%m-%d"]), help='A day on which such a window begins; for the period "days".')
 @host.as_json
 def create(
-    name: str, *, usd: str, project: str | None, person: str | None, thresholds: tuple[int, ...], notify: tuple[str, ...],
-    zone: str, period: str, year_starts: int | None, days: int | None, anchor: datetime | None, as_json: bool,
+    name: str, *, usd: str, thresholds: tuple[int, ...], notify: tuple[str, ...], zone: str, period: str,
+    year_starts: int | None, days: int | None, anchor: datetime | None, as_json: bool, **named: str | None,
 ) -> None:  # fmt: skip
     """Watch what is spent in a window."""
-    if project and person:
-        raise InvalidInput("A budget watches a project or a person, not both.")
+    whose = {Scope(word): text for word, text in named.items() if text}
+    if len(whose) > 1:
+        raise InvalidInput("A budget watches one thing: a project, a person, a team, a cost centre, a key or a model.")
+    scope, scope_id = next(iter(whose.items()), (Scope.ORGANIZATION, None))
     with host.opened() as govern, govern.unit_of_work(host.host_actor()) as uow:
-        scope, scope_id = Scope.ORGANIZATION, None
-        if project:
-            scope, scope_id = Scope.PROJECT, project_id_of(uow.session, project)
-        if person:
-            scope, scope_id = Scope.PERSON, people.get(uow.session, person).id
         budget = service.create_budget(
             uow, name=name, scope=scope, scope_id=scope_id, amount_usd=_dollars(usd), notify=notify, zone=zone,
             thresholds=thresholds or service.DEFAULT_THRESHOLDS, period=period, year_starts=year_starts, days=days,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from govern.core.errors import NotFound
+from govern.core.errors import InvalidInput, NotFound
 from govern.projects.models import Project, ProjectMember, ServiceAccount
 
 
@@ -22,6 +22,19 @@ def get(session: Session, project_id: str) -> Project:
     if project is None:
         raise NotFound(f"There is no project {project_id!r}. Projects made at OpenAI appear after the next directory sync.")
     return project
+
+
+def named(session: Session, text: str) -> Project:
+    """The project that is meant by an id of ours or OpenAI's, or by its name. Raises NotFound, InvalidInput."""
+    found = find(session, text)
+    if found is not None:
+        return found
+    wanted = text.strip().casefold()
+    same = [project for project in open_projects(session) if project.name.casefold() == wanted]
+    if len(same) > 1:
+        ids = ", ".join(project.id for project in same)
+        raise InvalidInput(f"Several projects are named {text!r}. Say which by its id: {ids}.")
+    return same[0] if same else get(session, text)
 
 
 def open_projects(session: Session) -> Sequence[Project]:

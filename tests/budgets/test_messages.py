@@ -66,6 +66,12 @@ def test_a_correction_says_what_it_corrects() -> None:
     assert said.facts["corrected_usd"] == Decimal("79.5")
 
 
+def test_a_team_is_named_as_one() -> None:
+    facts: dict[str, Any] = {"scope": Scope.TEAM, "label": "Team Ads"}
+    assert message(**facts).text.count("Team Ads has used") == 1
+    assert "the spend of team Ads back" in message(Note.WITHDRAWN, withdrawn_at=AT, withdrawn_usd=Decimal(1), **facts).text
+
+
 def test_the_organization_is_named_in_the_middle_of_a_sentence_too() -> None:
     said = message(Note.WITHDRAWN, scope=Scope.ORGANIZATION, label="The organization", withdrawn_at=AT, withdrawn_usd=Decimal(1))
     assert "the spend of the organization back" in said.text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,10 +17,12 @@ from govern.core import outbox
 from govern.core.clock import utcnow
 from govern.core.errors import Conflict, InvalidInput, NotFound
 from govern.core.outbox import Effect
+from govern.keys.models import ObservedKey
+from govern.people.models import Assignment
 from govern.usage.sync import run_costs
 from tests.budgets.conftest import Money
 from tests.given import ADMIN, EVE
-from tests.usage.reported import billed
+from tests.usage.reported import MODEL, billed
 
 HUNDRED = Decimal(100)
 
@@ -76,6 +78,11 @@ class TestCommands:
             ({"scope": "project", "scope_id": None}, InvalidInput),
             ({"scope": "project", "scope_id": "prj_nobody"}, NotFound),
             ({"scope": "person", "scope_id": "per_nobody"}, NotFound),
+            ({"scope": "team", "scope_id": "Nowhere"}, NotFound),
+            ({"scope": "cost_centre", "scope_id": "0"}, NotFound),
+            ({"scope": "key", "scope_id": "key_nobody"}, NotFound),
+            ({"scope": "model", "scope_id": "x" * 201}, InvalidInput),
+            ({"scope": "model", "scope_id": "  "}, InvalidInput),
         ],
     )
     def test_a_scope_must_exist(self, money: Money, facts: dict[str, Any], error: type[Exception]) -> None:
@@ -162,11 +169,31 @@ class TestCrossing:
         money.budget(HUNDRED, [80], name="all", scope="organization", scope_id=None)
         money.budget(HUNDRED, [80], name="eve", scope="person", scope_id=eve.id)
         money.budget(HUNDRED, [80], name="search")
+        with money.govern.unit_of_work(ADMIN) as uow:
+            place = {"team": "Search and ads", "cost_centre": "C 100", "from_on": date(2026, 1, 1)}
+            uow.session.add(Assignment(id="asg_1", person_id=eve.id, **place))
+        named = {"team": "Search and ads", "cost_centre": "C 100", "key": api_key, "model": MODEL}
+        for scope, scope_id in named.items():
+            money.budget(HUNDRED, [80], name=scope, scope=scope, scope_id=scope_id)
+        money.budget(HUNDRED, [80], name="another", scope="model", scope_id="not used yet")
         money.bills(85, key=api_key)
-        assert money.evaluate() == {"budgets": 3, "alerts": 3, "withdrawn": 0}
+        assert money.evaluate() == {"budgets": 8, "alerts": 7, "withdrawn": 0}
         with money.govern.unit_of_work.reading() as session:
             labels = {alert.label for alert in queries.find_alerts(session)}
-        assert labels == {"The organization", eve.name, "Search"}
+            key_name = session.scalars(sa.select(ObservedKey.name).where(ObservedKey.remote_id == api_key)).one()
+        assert labels == {
+            "The organization", eve.name, "Search", "Team Search and ads", "Cost centre C 100", f"Key {key_name}",
+            f"Model {MODEL}",
+        }  # fmt: skip
+
+    def test_a_key_of_ours_is_watched_by_its_own_id_over_its_versions(self, money: Money) -> None:
+        key = money.world.key(EVE)
+        money.world.synced()
+        with money.govern.unit_of_work.reading() as session:
+            remote_id = session.scalars(sa.select(ObservedKey.remote_id).where(ObservedKey.version_id.is_not(None))).one()
+        assert money.budget(HUNDRED, [80], scope="key", scope_id=remote_id).scope_id == key.id
+        money.bills(85, key=remote_id)
+        assert money.evaluate()["alerts"] == 1
 
     def test_somebody_elses_spend_does_not_count(self, money: Money) -> None:
         money.budget(HUNDRED, [80])

@@ -174,9 +174,10 @@ def test_budgets_are_made_listed_and_retired(command: Govern, project: str) -> N
     listed = command("budgets list --json").json["items"][0]
     assert (listed["label"], listed["thresholds"], listed["percent"]) == (project, [50, 100], 0)
     assert command("budgets retire", made.json["id"]).code == 0
-    made = command("budgets create Year --usd 9 --period year --year-starts 7 --zone Asia/Tokyo --json")
+    assert command("budgets create two --usd 9 --model gpt-5 --person", EVE).code == 2
+    made = command("budgets create Year --usd 9 --model gpt-5 --period year --year-starts 7 --zone Asia/Tokyo --json")
     listed = command("budgets list --json").json["items"][0]
-    assert (listed["per"], listed["window"][4:8]) == ("a fiscal year", "-07/")
+    assert (listed["label"], listed["per"], listed["window"][4:8]) == ("Model gpt-5", "a fiscal year", "-07/")
     assert command("budgets retire", made.json["id"]).code == 0
     assert command("budgets").out == "There are no budgets yet. Make one with `govern budgets create`.\n"
     assert command("budgets alerts").out == "No threshold was reached yet.\n"

@@ -81,7 +81,7 @@ def _visible_budgets() -> list[str] | None:
 def _visible(alert_id: str) -> Alert:
     row = queries.get_alert(reads(), alert_id)
     within = visible_scopes("alerts:read")
-    if within is not None and reads().get_one(Budget, row.budget_id).scope_id not in within:
+    if not queries.within(reads().get_one(Budget, row.budget_id), within):
         raise NotFound(f"There is no alert {alert_id!r}.")
     return row
 

@@ -1,4 +1,4 @@
-"""`/budgets`: limits for the organization, a project or a person."""
+"""`/budgets`: limits for the organization, a project, a person, a team, a cost centre, a key or a model."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from govern.budgets.windows import Period
 from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput, NotFound
 from govern.core.uow import UnitOfWork
-from govern.people import queries as people
-from govern.projects import queries as projects
 from govern.web import scope
 from govern.web.access import current_actor, govern, reads, release_reads, requires
 from govern.web.api import paging
@@ -29,7 +27,6 @@ from govern.web.api.shapes import (
     Schema,
     Text,
     Usd,
-    Who,
     instant,
     maybe_instant,
     page_of,
@@ -65,7 +62,10 @@ class BudgetIn(BudgetChange):
 
     name = Text(1, 200, required=True)
     scope = ma.fields.Enum(Scope, by_value=True, required=True)
-    scope_id = Who(metadata={"description": "The project (an id) or the person (an id or an address)."})
+    scope_id = Text(
+        1, 320,
+        metadata={"description": "Of a project or a key the id, of a person the id or address, else the name."},
+    )  # fmt: skip
     amount_usd = Usd(required=True, metadata=MONEY_IN | {"description": "For each window."})
 
 
@@ -141,18 +141,6 @@ def _answer(status: int) -> Any:
     return answer
 
 
-def _scope_id(kind: Scope, named: str | None) -> str | None:
-    """Our id of what was named. Raises NotFound, InvalidInput."""
-    if kind is Scope.ORGANIZATION or named is None:
-        return named
-    if kind is Scope.PROJECT:
-        return projects.get(reads(), named).id
-    person = people.find(reads(), named)
-    if person is None:
-        raise NotFound(f"There is no person {named!r}.")
-    return person.id
-
-
 @blueprint.route("")
 class Budgets(MethodView):
     """Budgets."""
@@ -175,10 +163,9 @@ class Budgets(MethodView):
     def post(self, args: dict[str, Any]) -> Response:
         """Watch a scope's spend per window."""
         scope.check_anyone("budgets:write")
-        scope_id = _scope_id(args["scope"], args.pop("scope_id", None))
 
         def command(uow: UnitOfWork) -> str:
-            return service.create_budget(uow, scope_id=scope_id, **args).id
+            return service.create_budget(uow, **args).id
 
         return carry_out(command, _answer(201))
 
@@ -193,7 +180,7 @@ class OneBudget(MethodView):
         """Show a budget."""
         row = queries.get(reads(), budget_id)
         within = visible_scopes("budgets:read")
-        if within is not None and row.scope_id not in within:
+        if not queries.within(row, within):
             raise NotFound(f"There is no budget {budget_id!r}.")
         return _fields(reads(), [row])[0]
 

@@ -9,14 +9,12 @@ from typing import Any
 from flask import Blueprint, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from govern.budgets import queries, rules, service
+from govern.budgets import queries, rules, scopes, service
 from govern.budgets.models import Budget, Scope
 from govern.budgets.queries import Standing
 from govern.budgets.windows import LONGEST, MONTHS, Period, Windows
 from govern.core.clock import utcnow
-from govern.core.errors import InvalidInput, NotFound
-from govern.people import queries as people
-from govern.people import service as people_service
+from govern.core.errors import InvalidInput
 from govern.projects import queries as projects
 from govern.usage import queries as usage
 from govern.web import scope
@@ -57,7 +55,7 @@ def new() -> str:
     """The form for a new budget."""
     scope.check_anyone("budgets:write")
     start = {"scope": "organization", "thresholds": "50, 80, 100", "zone": "UTC", "period": "month", "year_starts": "1"}
-    return _form(Form(start | {name: value for name in ("scope", "person", "project") if (value := forms.query_text(name))}))
+    return _form(Form(start | {name: value for name in ("scope", "named", "project") if (value := forms.query_text(name))}))
 
 
 @blueprint.post("")
@@ -125,7 +123,7 @@ def change(budget_id: str) -> Response | str | tuple[str, int]:
 def ask_retire(budget_id: str) -> str:
     """What retiring means."""
     budget = _budget(budget_id, "budgets:write")
-    return render_template("budgets/retire.html", budget=budget, label=queries.labels(reads(), [budget])[budget.id])
+    return render_template("budgets/retire.html", budget=budget, label=scopes.labels(reads(), [budget])[budget.id])
 
 
 @blueprint.post("/<string(maxlength=60):budget_id>/retire")
@@ -182,21 +180,14 @@ def _whole_numbers(text: str) -> list[int]:
 
 
 def _scope() -> dict[str, Any]:
-    wanted = forms.text("scope")
-    if wanted == Scope.PROJECT:
-        project_id = forms.text("project")
-        if not project_id:
-            raise InvalidInput("Which project?", {"project": "Choose a project."})
-        return {"scope": wanted, "scope_id": projects.get(reads(), project_id).id}
-    if wanted == Scope.PERSON:
-        try:
-            person = people.find(reads(), people_service.clean_email(forms.text("person")))
-        except InvalidInput as error:
-            raise InvalidInput("Which person?", {"person": error.fields["email"]}) from None
-        if person is None:
-            raise NotFound("There is nobody with this address.")
-        return {"scope": wanted, "scope_id": person.id}
-    return {"scope": wanted, "scope_id": None}
+    wanted = scopes.scope_of(forms.text("scope"))
+    if wanted is Scope.ORGANIZATION:
+        return {"scope": wanted}  # what stands in the fields of other scopes says nothing
+    field = "project" if wanted is Scope.PROJECT else "named"
+    try:
+        return {"scope": wanted, "scope_id": scopes.resolve(reads(), wanted, forms.text(field))}
+    except InvalidInput as error:
+        raise InvalidInput(error.sentence, {field: error.sentence}) from None
 
 
 def _as_of_today(wanted: dict[str, Any]) -> Standing:
@@ -214,9 +205,13 @@ def _form(form: Form, *, budget: Budget | None = None, standing: Standing | None
         "budgets/edit.html",
         form=form,
         budget=budget,
-        label=queries.labels(reads(), [budget])[budget.id] if budget else None,
+        label=scopes.labels(reads(), [budget])[budget.id] if budget else None,
         standing=standing,
         reached=reached,
+        scopes=[
+            (each.value, f"The whole {word}" if each is Scope.ORGANIZATION else f"A {word}")
+            for each, word in scopes.WORDS.items()
+        ],
         projects=[(project.id, project.name) for project in projects.open_projects(reads())],
         default_addresses=govern().settings.mail.admins,
         months=[(str(number), month) for number, month in enumerate(MONTHS, 1)],

@@ -101,6 +101,9 @@ def test_a_budget_is_seen_by_whom_it_is_about(door: Door) -> None:
     for name, scope in (("eve's", {"scope": "person", "scope_id": EVE}), ("max's", {"scope": "person", "scope_id": MAX})):
         admin.post("/budgets", {"name": name, "amount_usd": 10, **scope})
     admin.post("/budgets", {"name": "everything", "amount_usd": 10, "scope": "organization"})
+    # Whatever is named like somebody's id is not theirs.
+    eve_id = admin.get("/budgets").get_json()["items"][-1]["scope_id"]
+    admin.post("/budgets", {"name": "a model", "amount_usd": 10, "scope": "model", "scope_id": eve_id})
     seen = {
         role: {item["name"] for item in door.api(role).get("/budgets").get_json()["items"]} for role in ("employee", "manager")
     }

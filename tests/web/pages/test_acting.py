@@ -359,9 +359,10 @@ REFUSED_BUDGETS: tuple[tuple[dict[str, str], str], ...] = (
     ({"period": "year", "year_starts": "13"}, "A month from 1 to 12"),
     ({"notify": "nobody"}, "not a mail address"),
     ({"scope": "project"}, "Which project?"),
-    ({"scope": "person", "person": "eve"}, "Which person?"),
-    ({"scope": "person", "person": "ghost@acme.example"}, "nobody with this address"),
-    ({"scope": "galaxy"}, "organization, a project or a person"),
+    ({"scope": "person", "named": ""}, "Which person?"),
+    ({"scope": "person", "named": "ghost@acme.example"}, "There is no person"),
+    ({"scope": "team", "named": "Nowhere"}, "Nobody has ever been in the team"),
+    ({"scope": "galaxy"}, "a cost centre, a key or a model"),
     ({"name": ""}, "needs a name"),
 )
 
@@ -371,18 +372,18 @@ def test_a_refused_budget_keeps_what_was_typed(door: Door, admin: Reader) -> Non
     for changed, says in REFUSED_BUDGETS:
         values = {
             "name": "All", "scope": "organization", "amount_usd": "10", "thresholds": "80", "notify": "", "zone": "UTC",
-            "person": "",
+            "named": "",
         } | changed  # fmt: skip
         page = admin.send("/budgets/new", "/budgets", values)
         assert page.status_code in (404, 422), changed
         assert says in page.text
-        for name in ("name", "amount_usd", "thresholds", "zone", "person"):
+        for name in ("name", "amount_usd", "thresholds", "zone", "named"):
             assert value_of(page, name) == values[name]
     assert count(door, Budget) == 0
 
 
 def test_a_budget_of_a_person(door: Door, admin: Reader, readers: dict[str, Reader]) -> None:
-    values = {"name": "Eve", "scope": "person", "person": EVE, "amount_usd": "5", "thresholds": "80", "zone": "UTC"}
+    values = {"name": "Eve", "scope": "person", "named": EVE, "amount_usd": "5", "thresholds": "80", "zone": "UTC"}
     admin.send("/budgets/new", "/budgets", values)
     with door.govern.unit_of_work.reading() as session:
         (budget,) = budgets.active_budgets(session)
