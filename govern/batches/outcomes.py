@@ -13,8 +13,8 @@ from govern.core.uow import UnitOfWork
 from govern.identity import service as identity
 from govern.members import queries as members
 from govern.members import service as member_service
+from govern.offboarding import guards
 from govern.offboarding import queries as removals
-from govern.offboarding import rules as removal_rules
 from govern.offboarding import service as offboarding
 from govern.offboarding.models import OffboardingState
 from govern.people import service as people
@@ -44,8 +44,6 @@ def remove(uow: UnitOfWork, row: BatchRow, reason: str) -> None:
     """Begin the removal, or find the one that was begun before. Raises NotFound, Conflict, PolicyViolation."""
     subject = removals.subject_of(uow.session, row.who)
     earlier = removals.latest(uow.session, subject.email)
-    if earlier is None or earlier.state is not OffboardingState.CONTAINED:
-        plan.check_owner_stays(uow.session, subject.member)
     removal = offboarding.start(uow, row.who, reason=reason)
     row.subject_id = removal.id
     row.state = RowState.ALREADY if earlier is not None and earlier.id == removal.id else RowState.STARTED
@@ -58,8 +56,7 @@ def hold(uow: UnitOfWork, row: BatchRow) -> None:
     if earlier is not None and earlier.state is OffboardingState.CONTAINED:
         row.subject_id, row.state = earlier.id, RowState.ALREADY
         return
-    plan.check_owner_stays(uow.session, subject.member)
-    removal_rules.check_own_branch(removals.owns_our_admin_key(uow.session, subject))
+    guards.check_may_go(uow.session, subject)
     if subject.person is not None:
         person = people.lock(uow.session, subject.person.id)
         if person.state is PersonState.ACTIVE:

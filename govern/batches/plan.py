@@ -19,8 +19,8 @@ from govern.keys.models import OPEN_STATES, Key, KeyKind, ObservedKey
 from govern.members import queries as members
 from govern.members import rules as member_rules
 from govern.members.models import Invite, Member
+from govern.offboarding import guards
 from govern.offboarding import queries as removals
-from govern.offboarding import rules as removal_rules
 from govern.offboarding.models import Offboarding, OffboardingState
 from govern.people import queries as people
 from govern.people.models import Person, PersonState
@@ -97,21 +97,6 @@ def _recent(session: Session, kind: BatchKind, since: datetime) -> int:
     return (session.scalar(begun) or 0) + (session.scalar(owed) or 0)
 
 
-def check_owner_stays(session: Session, member: Member | None, going: frozenset[str] = frozenset()) -> None:
-    """Raise PolicyViolation if nobody who stays could manage the organization. `going` are member ids that go as well.
-
-    Whoever is being removed or held counts as gone, although the seat is still there.
-    """
-    if member is None or member.vanished_at is not None or member.role != "owner":
-        return
-    owners = sa.select(Member.id).outerjoin(Person, Person.id == Member.person_id).where(
-        Member.role == "owner", Member.vanished_at.is_(None), Member.is_service_account.is_(False), Member.id != member.id,
-        sa.or_(Person.id.is_(None), Person.state == PersonState.ACTIVE),
-        Member.email.not_in(sa.select(Offboarding.email).where(Offboarding.state == OffboardingState.CONTAINED)),
-    )  # fmt: skip
-    member_rules.check_may_remove(member, owners=1 + len(set(session.scalars(owners)) - going))
-
-
 def is_actor(session: Session, actor: Actor, person: Person | None) -> bool:
     """Whether the row means whoever sent the list."""
     return person is not None and person.id in approvals.people_behind(session, actor)
@@ -135,8 +120,7 @@ class _Removals:
         if is_actor(self.session, self.actor, subject.person):
             return Planned(line, RowState.REFUSED, "This is you. Nobody removes themselves with a list.")
         try:
-            check_owner_stays(self.session, subject.member, frozenset(self.going))
-            removal_rules.check_own_branch(removals.owns_our_admin_key(self.session, subject))
+            guards.check_may_go(self.session, subject, self.going)
         except PolicyViolation as refusal:
             return Planned(line, RowState.REFUSED, refusal.sentence)
         if subject.member is not None:

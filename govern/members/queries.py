@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from govern.core.errors import NotFound
 from govern.members.models import OPEN_INVITES, Invite, InviteState, Member
-from govern.people.models import Person, PersonState
 
 
 def find_member(session: Session, id_or_email: str) -> Member | None:
@@ -59,14 +58,6 @@ def count_members(session: Session) -> int:
     """Seats taken by people now."""
     query = sa.select(sa.func.count()).select_from(Member)
     return session.scalar(query.where(Member.vanished_at.is_(None), Member.is_service_account.is_(False))) or 0
-
-
-def owners_with(session: Session, member: Member | None) -> int:
-    """How many owners there are to go on with, this member counted as one of them, and nobody who is suspended or leaving."""
-    others = sa.select(sa.func.count()).select_from(Member).outerjoin(Person, Person.id == Member.person_id)
-    here = others.where(Member.vanished_at.is_(None), Member.role == "owner", Member.is_service_account.is_(False))
-    able = here.where(sa.or_(Person.id.is_(None), Person.state == PersonState.ACTIVE))
-    return 1 + (session.scalar(able.where(Member.id != member.id) if member else able) or 0)
 
 
 def get_invite(session: Session, invite_id: str) -> Invite:

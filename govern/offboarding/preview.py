@@ -14,10 +14,8 @@ from sqlalchemy.orm import Session
 from govern.core.errors import PolicyViolation
 from govern.keys import queries as keys
 from govern.keys.models import OPEN_STATES, Key, KeyKind, ObservedKey
-from govern.members import queries as members
-from govern.members import rules as member_rules
-from govern.offboarding import rules
-from govern.offboarding.queries import Subject, owns_our_admin_key, subject_of
+from govern.offboarding import guards
+from govern.offboarding.queries import Subject, subject_of
 from govern.projects import queries as projects
 from govern.projects.models import Project
 from govern.usage import queries as usage
@@ -91,8 +89,7 @@ def preview(session: Session, id_or_email: str, now: datetime) -> Preview:
     places = [project for project, _ in projects.places_of(session, member.remote_id)] if member else []
     refused = None
     try:
-        member_rules.check_may_remove(member, owners=members.owners_with(session, member))
-        rules.check_own_branch(owns_our_admin_key(session, subject))
+        guards.check_may_go(session, subject)
     except PolicyViolation as violation:
         refused = violation.sentence
     return Preview(subject, own, personal, seen, places, _spend(session, person_id, now), _breaks(own, personal, seen), refused)

@@ -19,11 +19,10 @@ from govern.keys import rotation, sharing
 from govern.keys import service as keys
 from govern.keys.models import KeyKind, ObservedKey
 from govern.members import queries as members
-from govern.members import rules as member_rules
 from govern.members import service as member_service
 from govern.members.models import InviteState, Member
 from govern.offboarding import case as cases
-from govern.offboarding import queries, record, rules, suspending, witnesses
+from govern.offboarding import guards, queries, record, rules, suspending, witnesses
 from govern.offboarding.models import Offboarding, OffboardingState
 from govern.people import service as people
 from govern.people.models import PersonState
@@ -51,8 +50,7 @@ def start(uow: UnitOfWork, id_or_email: str, *, reason: str) -> Offboarding:
     seated = subject.member is not None and subject.member.vanished_at is None
     if earlier is not None and not seated and subject.invite is None and (person is None or person.state is PersonState.LEFT):
         return earlier
-    member_rules.check_may_remove(subject.member, owners=members.owners_with(uow.session, subject.member))
-    rules.check_own_branch(queries.owns_our_admin_key(uow.session, subject))
+    guards.check_may_go(uow.session, subject)
     removal = Offboarding(
         id=uow.new_id("off"), email=subject.email, person_id=person.id if person else None,
         member_remote_id=subject.member.remote_id if subject.member else None, state=OffboardingState.CONTAINED,

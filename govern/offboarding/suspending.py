@@ -22,9 +22,7 @@ from govern.keys import freezing
 from govern.keys import queries as keys
 from govern.keys import service as key_service
 from govern.keys.models import Freeze, FreezeState, Key, KeyKind, KeyState, ObservedKey
-from govern.members import queries as members
-from govern.members import rules as member_rules
-from govern.offboarding import queries, rules
+from govern.offboarding import guards, queries, rules
 from govern.offboarding.models import KeyFate, Suspension, SuspensionState
 from govern.offboarding.queries import Subject
 from govern.people import service as people
@@ -192,7 +190,7 @@ def _check(session: Session, subject: Subject, actor_id: str) -> None:
         raise PolicyViolation("Nobody suspends themselves: nobody else might be there to resume you.", "own_branch")
     if person.state in (PersonState.LEAVING, PersonState.LEFT):
         raise Conflict(f"{person.name} is being removed or has left; there is nothing to suspend.")
-    member_rules.check_may_remove(subject.member, owners=members.owners_with(session, subject.member))
+    guards.check_owner_stays(session, subject.member)
 
 
 def _held(session: Session, subject: Subject) -> Held:
