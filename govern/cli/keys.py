@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from govern.approvals.models import Approval
 from govern.bootstrap import Govern, key_defaults
-from govern.cli import host, output
+from govern.cli import host, output, telling
 from govern.cli.projects import project_id_of
 from govern.cli.waiting import carried_out
 from govern.core.crypto import Secret
@@ -213,6 +213,9 @@ def leaked(remedy: str, successor: bool) -> None:
             found = queries.leak_report(session, row.id)
     owner = f"Owner: {found.owner}. " if found.owner else ""
     print(f"{owner}{found.outcome or 'OpenAI is being asked whose it is.'} ({found.id})")
+
+
+telling.enter(keys, "reminders", "KEY-ID", lambda session, key_id: queries.get(session, key_id).id)
 
 
 def _lasting(session: Session, native: str) -> Sequence[Freeze]:

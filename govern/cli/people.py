@@ -9,7 +9,7 @@ from typing import BinaryIO, TextIO
 
 import click
 
-from govern.cli import host, output
+from govern.cli import host, output, telling
 from govern.core.clock import utcnow
 from govern.core.errors import Conflict, InvalidInput
 from govern.people import directory, export, queries
@@ -140,6 +140,9 @@ def end(who: str, day: datetime | None, never: bool, reason: str, as_json: bool)
         person = directory.set_end(uow, who, day.date() if day else None, reason=reason)
     said = f"The removal of {person.email} starts on {person.ends_on}." if person.ends_on else f"{person.email} has no end date."
     output.show_one({"id": person.id, "email": person.email, "ends_on": person.ends_on}, as_json=as_json, sentence=said)
+
+
+telling.enter(people, "notices", "ID-OR-EMAIL", lambda session, who: queries.get(session, who).id)
 
 
 def _show_plan(found: Plan) -> None:

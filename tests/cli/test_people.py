@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from govern.keys import queries
+from govern.notices import service as notices
+from govern.notices.words import Words
 from tests.cli.conftest import Govern
-from tests.given import EVE, MAX, World
+from tests.given import ADMIN, EVE, MAX, World
 
 FILE = f"E-Mail;Name;Team;Manager\n{EVE};Eve Employee;Search;{MAX}\n{MAX};=cmd|' /C calc'!A1;Ads;\n"
 
@@ -46,12 +48,23 @@ def test_the_directory_from_a_file_and_back(command: Govern, tmp_path) -> None:
 
 
 @pytest.mark.one_database
-def test_a_key_is_renewed_from_the_host(command: Govern, world: World) -> None:
+def test_a_key_is_renewed_from_the_host_and_mails_are_sent_again(command: Govern, world: World) -> None:
+    """About the key, and about its person's end date. No mail is set up here, so each is given up."""
     assert command("sync directory").code == 0
     key = command(f"keys issue {EVE} '{world.project().name}' --name laptop --days 20 --json").json["id"]
     renewed = command(f"keys renew {key} --days 40")
     assert (renewed.code, f"/keys/{key}" in renewed.out) == (0, True)
-    with world.govern.unit_of_work.reading() as session:
-        terms = [version.lifetime_seconds // 86_400 for version in queries.versions_of(session, key)]
+    with world.govern.unit_of_work(ADMIN) as uow:
+        terms = [version.lifetime_seconds // 86_400 for version in queries.versions_of(uow.session, key)]
+        for subject in (("people", world.person(EVE).id), ("keys", key)):
+            words = Words("It ends", "Soon.", (), "/", "Look")
+            notices.tell(uow, "told", subject[0], subject, words, addresses=["it@acme.example"])
     assert terms == [20, 40]
     assert "rotated already" in command(f"keys renew {key}").err
+    world.drain()
+    for listing, again, which in (("people notices", "people send-again", EVE), ("keys reminders", "keys send-again", key)):
+        [mail] = command(f"{listing} {which} --json").json["items"]
+        assert (mail["address"], mail["state"], mail["headline"]) == ("it@acme.example", "failed", "It ends")
+        assert "to it@acme.example again" in command(f"{again} {which} {mail['id']}").out
+        assert command(f"{again} {which} {mail['id']}").code == 4  # under way
+    assert "pending" in command(f"people notices {EVE}").out

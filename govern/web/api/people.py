@@ -14,7 +14,7 @@ from govern.people import directory, queries
 from govern.people.models import Person, PersonState
 from govern.web import scope
 from govern.web.access import reads, requires
-from govern.web.api import paging
+from govern.web.api import paging, telling
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import PageQuery, Schema, Text, instant, maybe_text, page_of
@@ -117,6 +117,30 @@ class EndDate(MethodView):
         """Set the day on which somebody's removal starts by itself, or take it back. Repeating it changes nothing."""
         found = _visible("people:write", person)
         return carry_out(lambda uow: directory.set_end(uow, found.id, args["ends_on"], reason=args["reason"]).id, _answer)
+
+
+@blueprint.route("/<who:person>/notices")
+class Notices(MethodView):
+    """What was told of somebody's end date."""
+
+    @requires("members:read")
+    @blueprint.response(200, telling.NoticesOut)
+    def get(self, person: str) -> dict[str, Any]:
+        """List the mails that tell that the person's end date comes, with a receipt per address."""
+        return telling.told(_visible("members:read", person).id)
+
+
+@blueprint.route("/<who:person>/notices/<id:delivery_id>/send")
+class NoticeAgain(MethodView):
+    """Sending again."""
+
+    @requires("people:write")
+    @blueprint.response(200, telling.NoticeOut)
+    @blueprint.alt_response(202, schema=telling.NoticeOut, description="It will be sent.", success=True)
+    def post(self, person: str, delivery_id: str) -> Response:
+        """Send a mail again that was given up. Where the end date has changed meanwhile it is dropped."""
+        found = _visible("people:write", person)
+        return telling.tell_again(found.id, delivery_id, listed_at=f"/api/v1/people/{found.id}/notices")
 
 
 def _visible(permission: str, who: str) -> Person:

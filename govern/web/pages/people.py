@@ -10,6 +10,8 @@ from govern.core.errors import InvalidInput, NotFound
 from govern.identity import queries as identity
 from govern.keys import queries as keys
 from govern.members import queries as members
+from govern.notices import queries as notices
+from govern.notices import service as telling
 from govern.offboarding import queries as removals
 from govern.people import directory, export, queries
 from govern.people.models import Person, PersonState
@@ -83,6 +85,19 @@ def end(person: str) -> Answer | tuple[str, int]:
     return see(url_for("people_page.show", person=person_id), said)
 
 
+@blueprint.post("/<string(maxlength=330):person>/notices/<string(maxlength=60):delivery_id>/send")
+@requires("people:write")
+def tell_again(person: str, delivery_id: str) -> Answer:
+    """Owe a mail about the end date again that was given up."""
+    found = _visible("people:write", person)
+    back = url_for("people_page.show", person=found.id)
+    try:
+        act(lambda uow: telling.send_again(uow, delivery_id, about=found.id).id)
+    except forms.REFUSALS as error:
+        return see(back, error.sentence, "warning")
+    return see(back, "It is sent again.")
+
+
 def _show(person: Person, form: Form) -> str:
     today = utcnow().date()
     held = keys.find_keys(reads(), person_id=person.id, limit=200)
@@ -108,6 +123,7 @@ def _show(person: Person, form: Form) -> str:
         project_names=projects.names(reads(), [key.project_id for key in held]),
         removal=removals.latest(reads(), person.email),
         money=spend.of_person(reads(), person.id) if _reaches("usage:read", person) else None,
+        told=notices.about(reads(), [person.id]),
         may_end=person.state is PersonState.ACTIVE and _reaches("people:write", person),
     )
 

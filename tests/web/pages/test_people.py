@@ -9,7 +9,8 @@ from datetime import timedelta
 from werkzeug.test import TestResponse
 
 from govern.core.clock import utcnow
-from tests.given import EVE, MAX, OLA
+from govern.offboarding import schedule
+from tests.given import ADMIN, EVE, MAX, OLA
 from tests.web.conftest import Door
 from tests.web.pages.conftest import Reader
 
@@ -74,3 +75,32 @@ def test_an_end_date_is_set_and_taken_back(door: Door, readers: dict[str, Reader
     done = admin.send(address, f"{address}/end", {"act": "never", "reason": "renewed"})
     assert "There is no end date any more." in done.text
     assert door.api("admin").get(address).get_json()["ends_on"] is None
+
+
+def test_a_mail_about_an_end_date_that_was_given_up_is_sent_again(door: Door, readers: dict[str, Reader]) -> None:
+    """No mail is set up here, so it is given up each time; when the end date is taken back it is no longer true."""
+    admin, api = readers["admin"], door.api("admin")
+    ends_on = (utcnow() + timedelta(days=1)).date()
+    api.post(f"/people/{EVE}/end", {"ends_on": str(ends_on), "reason": "her contract is over"})
+    with door.govern.unit_of_work(ADMIN) as uow:
+        schedule.give_notice(uow, days=(3,), admins=["it@acme.example"])
+    door.world.drain()
+    mails = api.get(f"/people/{EVE}/notices").get_json()["items"]
+    assert {(mail["address"], mail["state"]) for mail in mails} == {(MAX, "failed"), ("it@acme.example", "failed")}
+    path = f"/people/{door.world.person(EVE).id}/notices/{mails[0]['id']}/send"
+    assert api.post(f"/people/{MAX}/notices/{mails[0]['id']}/send", {}).status_code == 404
+    sent = api.post(path, {})
+    assert (sent.status_code, sent.get_json()["state"], sent.headers["Location"]) == (
+        202, "pending", f"/api/v1{path.rsplit('/', 2)[0]}",
+    )  # fmt: skip
+    assert api.post(path, {}).status_code == 409  # under way
+    door.world.drain()
+    assert "Send again" in admin.get(f"/people/{EVE}").text
+    assert "Send again" not in readers["manager"].get(f"/people/{EVE}").text
+    assert "It is sent again." in admin.send(f"/people/{EVE}", path).text
+    assert "Only a delivery that was given up" in admin.send(f"/people/{EVE}", path).text
+    api.post(f"/people/{EVE}/end", {"ends_on": None, "reason": "renewed"})
+    door.world.drain()
+    states = {mail["id"]: mail["state"] for mail in api.get(f"/people/{EVE}/notices").get_json()["items"]}
+    assert states == {mails[0]["id"]: "dropped", mails[1]["id"]: "failed"}
+    assert door.world.audited("notice.sent_again") == ["notice.sent_again"] * 2
