@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from govern.budgets.models import Alert, Budget, Note, Scope
-from govern.budgets.rules import percent
+from govern.budgets.rules import dollars, percent
 from govern.budgets.windows import DAY, Window, window_of
 from govern.notices.words import Words, message, one_line
 from govern.ports import Message
@@ -25,7 +25,7 @@ def _crossed(alert: Alert, budget: Budget, web_url: str) -> Words:
     used = percent(alert.spent_usd, alert.limit_usd)
     lead = (
         f"{_whose(budget, label)} has used {used} % of its {window.name} budget “{budget.name}”: "
-        f"{dollars(alert.spent_usd)} of {dollars(alert.limit_usd)}. The threshold of {alert.threshold} % is reached."
+        f"{dollars(alert.spent_usd)} of {dollars(alert.limit_usd)}. The threshold of {alert.reached.words} is reached."
     )
     details = [
         f"Of this, {dollars(alert.billed_usd)} is billed by OpenAI and {dollars(alert.estimated_usd)} is estimated from usage. "
@@ -45,7 +45,7 @@ def _withdrawn(alert: Alert, budget: Budget, web_url: str) -> Words:
     lead = (
         f"A correction took the spend of {_whose(budget, label, start=False)} back to {used} % of its {window.name} "
         f"budget “{budget.name}”: {dollars(now)} of {dollars(alert.limit_usd)}. "
-        f"The alert for {alert.threshold} % said {dollars(alert.spent_usd)}."
+        f"The alert for {alert.reached.words} said {dollars(alert.spent_usd)}."
     )
     details = (f"It will not be raised again for {window.short}, even if the threshold is reached once more.",)
     subject = f"Correction: {label} has used {used} % of its {window.short} budget"
@@ -78,15 +78,8 @@ def _facts(alert: Alert, budget: Budget, note: Note, link: str) -> dict[str, obj
         "type": f"budget.threshold_{note.value}", "at": (alert.withdrawn_at if note is Note.WITHDRAWN else alert.raised_at),
         "alert_id": alert.id, "budget_id": budget.id, "budget": budget.name, "scope": budget.scope.value,
         "scope_id": budget.scope_id, "label": one_line(alert.label), "window": alert.window, "zone": budget.zone,
-        "threshold": alert.threshold, "limit_usd": alert.limit_usd, "spent_usd": alert.spent_usd,
+        "threshold": alert.reached.percent or None,
+        "threshold_usd": alert.reached.usd or None, "limit_usd": alert.limit_usd, "spent_usd": alert.spent_usd,
         "billed_usd": alert.billed_usd, "estimated_usd": alert.estimated_usd, "late": alert.late, "url": link,
     }  # fmt: skip
     return facts | {"corrected_usd": alert.withdrawn_usd} if note is Note.WITHDRAWN else facts
-
-
-def dollars(amount: Decimal) -> str:
-    """For people: two decimals, rounded for display only; a cost below a cent does not read as nothing."""
-    if amount and abs(amount) < Decimal("0.01"):
-        return "less than $0.01"
-    sign = "-" if amount < 0 else ""
-    return f"{sign}${abs(amount):,.2f}"

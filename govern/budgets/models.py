@@ -1,4 +1,4 @@
-"""Budget, Alert, Delivery."""
+"""Budget, BudgetRaise, Alert, Delivery."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from govern.budgets.rules import Threshold
 from govern.budgets.windows import Calendar, Period
 from govern.core.db import Base, Money, UTCDateTime, words
 from govern.notices.models import Sending
@@ -29,7 +30,7 @@ class Scope(StrEnum):
 class Budget(Base):
     """A limit per window of a calendar. `scope_id` is what `scopes.resolve` gives.
 
-    `generation` counts changes of the amount: a budget that was raised may reach its thresholds again in the same window.
+    `generation` counts changes of the amount, and raises: a higher limit may reach its thresholds again in the same window.
     `windows_since`: since when its windows are these, None for as long as it stands.
     """
 
@@ -42,6 +43,8 @@ class Budget(Base):
     # The column is older than the windows that are no months; renaming it would stop what runs while it is upgraded.
     amount_usd: Mapped[Decimal] = mapped_column("monthly_usd", Money)
     thresholds: Mapped[list[int]] = mapped_column(sa.JSON)
+    # Dollars as text, as JSON knows no exact numbers. Empty: made before there were any.
+    thresholds_usd: Mapped[list[str] | None] = mapped_column(sa.JSON(none_as_null=True))
     notify: Mapped[list[str]] = mapped_column(sa.JSON)
     zone: Mapped[str] = mapped_column(sa.String(64))
     period: Mapped[Period] = mapped_column(words(Period), default=Period.MONTH, server_default=Period.MONTH.value)
@@ -61,10 +64,32 @@ class Budget(Base):
         """Its windows."""
         return Calendar(self.period, self.zone, self.year_starts, self.days, self.anchor)
 
+    @property
+    def marks(self) -> list[Threshold]:
+        """Its thresholds, those in per cent first."""
+        amounts = [Threshold(usd=Decimal(text)) for text in self.thresholds_usd or ()]
+        return [*(Threshold(percent=each) for each in self.thresholds), *amounts]
+
+
+class BudgetRaise(Base):
+    """More for a while: `by_usd` on top of the budget's amount in `[starts_at, ends_at)`. Ending it early moves `ends_at`."""
+
+    __tablename__ = "budget_raises"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    budget_id: Mapped[str] = mapped_column(sa.ForeignKey("budgets.id"), index=True)
+    by_usd: Mapped[Decimal] = mapped_column(Money)
+    starts_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    ends_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    generation: Mapped[int]
+    reason: Mapped[str | None] = mapped_column(sa.String(500))
+    created_by: Mapped[str] = mapped_column(sa.String(120))
+
 
 class Alert(Base):
     """One crossing: at most one per budget, window, threshold and generation. The figures are those of the moment.
 
+    `threshold` is in per cent, 0 where `threshold_usd` says dollars.
     `late`: the window was over when the data arrived. `superseded`: a higher threshold was crossed at the same moment and
     speaks for this one. `withdrawn_at`: a correction took the spend below the threshold again.
     """
@@ -75,6 +100,7 @@ class Alert(Base):
     budget_id: Mapped[str] = mapped_column(sa.ForeignKey("budgets.id"))
     window: Mapped[str] = mapped_column(sa.String(20))
     threshold: Mapped[int]
+    threshold_usd: Mapped[Decimal] = mapped_column(Money, default=Decimal(0), server_default="0")
     generation: Mapped[int]
     label: Mapped[str] = mapped_column(sa.String(320))
     limit_usd: Mapped[Decimal] = mapped_column(Money)
@@ -87,7 +113,14 @@ class Alert(Base):
     withdrawn_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     withdrawn_usd: Mapped[Decimal | None] = mapped_column(Money)
 
-    __table_args__ = (sa.UniqueConstraint("budget_id", "window", "threshold", "generation", name="uq_alerts_crossing"),)
+    __table_args__ = (
+        sa.UniqueConstraint("budget_id", "window", "threshold", "threshold_usd", "generation", name="uq_alerts_threshold"),
+    )
+
+    @property
+    def reached(self) -> Threshold:
+        """The threshold."""
+        return Threshold(self.threshold, self.threshold_usd or Decimal(0))
 
 
 class Note(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from govern.budgets import scopes
-from govern.budgets.models import Alert, Budget, Delivery, Scope
-from govern.budgets.rules import percent
+from govern.budgets.models import Alert, Budget, BudgetRaise, Delivery, Scope
+from govern.budgets.rules import Limit, percent
 from govern.budgets.windows import Window
 from govern.core.errors import NotFound
 from govern.projects.models import Project
 from govern.usage import queries as usage
+from govern.usage.bulk import batched
 from govern.usage.names import By
 from govern.usage.questions import Figure
 
@@ -28,22 +29,26 @@ OF_SOMEBODY: Final = (Scope.PROJECT, Scope.PERSON)
 
 @dataclass(frozen=True)
 class Standing:
-    """How a budget stands in a window. `label` names the scope for people; `spent` says what is billed and what estimated."""
+    """How a budget stands in a window. `label` names the scope for people; `spent` says what is billed and what estimated.
+
+    `limit` is that of now, with raises; of a window that is over, that of its last moment.
+    """
 
     budget: Budget
     label: str
     window: Window
+    limit: Limit
     spent: Figure
 
     @property
     def percent(self) -> int:
         """Whole per cent of the limit that are used."""
-        return percent(self.spent.amount, self.budget.amount_usd)
+        return percent(self.spent.amount, self.limit.usd)
 
     @property
     def left(self) -> Decimal:
         """Dollars until the limit; negative beyond it."""
-        return self.budget.amount_usd - self.spent.amount
+        return self.limit.usd - self.spent.amount
 
 
 def get(session: Session, budget_id: str) -> Budget:
@@ -52,6 +57,20 @@ def get(session: Session, budget_id: str) -> Budget:
     if budget is None:
         raise NotFound(f"There is no budget {budget_id!r}.")
     return budget
+
+
+def locked(session: Session, budget_id: str) -> Budget:
+    """The budget, for whoever changes it, one after another. Raises NotFound."""
+    budget = session.get(Budget, budget_id, with_for_update=True, populate_existing=True)
+    if budget is None:
+        raise NotFound(f"There is no budget {budget_id!r}.")
+    return budget
+
+
+def next_generation(session: Session, budget: Budget) -> int:
+    """A generation that no limit of the budget had yet. It must be locked."""
+    last = session.scalar(sa.select(sa.func.max(BudgetRaise.generation)).where(BudgetRaise.budget_id == budget.id))
+    return max(budget.generation, last or 0) + 1
 
 
 def within(budget: Budget, scope_ids: Sequence[str] | None) -> bool:
@@ -93,13 +112,14 @@ def active_budgets(session: Session, budget_ids: Iterable[str] | None = None) ->
 
 def standings(session: Session, budgets: Sequence[Budget], now: datetime) -> list[Standing]:
     """How each of these budgets stands in its window of now."""
-    return at_windows(session, [(budget, budget.calendar.at(now)) for budget in budgets])
+    return at_windows(session, [(budget, budget.calendar.at(now)) for budget in budgets], now)
 
 
-def at_windows(session: Session, pairs: Sequence[tuple[Budget, Window]]) -> list[Standing]:
+def at_windows(session: Session, pairs: Sequence[tuple[Budget, Window]], now: datetime) -> list[Standing]:
     """How each budget stands in the window beside it. One query per stretch of days and kind of scope, however many budgets."""
     names = scopes.labels(session, [budget for budget, _ in pairs])
     projects = _remote_ids(session, [budget for budget, _ in pairs])
+    raised = raises_of(session, [budget.id for budget, _ in pairs])
     asked: dict[_Stretch, set[str]] = defaultdict(set)
     placed = []
     for budget, window in pairs:
@@ -110,9 +130,24 @@ def at_windows(session: Session, pairs: Sequence[tuple[Budget, Window]]) -> list
         placed.append((budget, window, stretch, group))
     read = {stretch: _spent(session, stretch, groups) for stretch, groups in asked.items()}
     return [
-        Standing(budget, names[budget.id], window, read[stretch].get(group, Figure()))
+        Standing(budget, names[budget.id], window, _limit(budget, window, raised, now), read[stretch].get(group, Figure()))
         for budget, window, stretch, group in placed
     ]
+
+
+def _limit(budget: Budget, window: Window, raised: Mapping[str, Sequence[BudgetRaise]], now: datetime) -> Limit:
+    at = min(now, window.end - timedelta(microseconds=1))
+    return Limit(budget.amount_usd, budget.generation).raised(raised.get(budget.id, ()), at)
+
+
+def raises_of(session: Session, budget_ids: Iterable[str]) -> dict[str, list[BudgetRaise]]:
+    """Budget id → its raises, also those that are over, oldest first; budgets without any are left out."""
+    found: dict[str, list[BudgetRaise]] = defaultdict(list)
+    for part in batched(sorted(set(budget_ids))):
+        query = sa.select(BudgetRaise).where(BudgetRaise.budget_id.in_(part)).order_by(BudgetRaise.id)
+        for each in session.scalars(query):
+            found[each.budget_id].append(each)
+    return dict(found)
 
 
 _FEW: Final = 200

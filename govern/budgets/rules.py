@@ -1,12 +1,13 @@
-"""When a threshold is crossed, what a budget may say. Pure."""
+"""When a threshold is crossed, what the limit is at a moment, what a budget may say. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from govern.budgets.windows import Calendar, Period, Windows
 from govern.core.db import to_nano
@@ -16,9 +17,63 @@ LARGEST: Final = Decimal(1_000_000_000)
 _MAIL: Final = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\".]+")
 
 
-def crossed(spent: Decimal, limit: Decimal, thresholds: Sequence[int]) -> list[int]:
-    """The thresholds (per cent of the limit) that the spend has reached, ascending."""
-    return [each for each in sorted(thresholds) if spent * 100 >= limit * each]
+@dataclass(frozen=True)
+class Threshold:
+    """When to tell: at so many per cent of the limit, or at so many dollars. The other one is 0."""
+
+    percent: int = 0
+    usd: Decimal = Decimal(0)
+
+    def amount(self, limit: Decimal) -> Decimal:
+        """The dollars at which it is reached."""
+        return limit * self.percent / 100 if self.percent else self.usd
+
+    @property
+    def words(self) -> str:
+        """For people: "80 %", "$500.00"."""
+        return f"{self.percent} %" if self.percent else dollars(self.usd)
+
+
+def crossed(spent: Decimal, limit: Decimal, thresholds: Iterable[Threshold]) -> list[Threshold]:
+    """The thresholds that the spend has reached, the highest last."""
+    found = [each for each in thresholds if spent >= each.amount(limit)]
+    return sorted(found, key=lambda each: (each.amount(limit), each.percent, each.usd))
+
+
+class Raised(Protocol):
+    """A temporary raise: `by_usd` more in `[starts_at, ends_at)`; `generation` as a budget's."""
+
+    @property
+    def by_usd(self) -> Decimal: ...
+    @property
+    def starts_at(self) -> datetime: ...
+    @property
+    def ends_at(self) -> datetime: ...
+    @property
+    def generation(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a limit is at a moment, and the generation of the alerts about it."""
+
+    usd: Decimal
+    generation: int
+
+    def raised(self, raises: Iterable[Raised], at: datetime) -> Limit:
+        """The limit with the raises that hold at this moment. Each limit that there ever was has its own thresholds to reach."""
+        held = [each for each in raises if each.starts_at <= at < each.ends_at]
+        return Limit(
+            sum((each.by_usd for each in held), self.usd), max([self.generation, *(each.generation for each in held)])
+        )  # fmt: skip
+
+
+def dollars(amount: Decimal) -> str:
+    """For people: two decimals, rounded for display only; a cost below a cent does not read as nothing."""
+    if amount and abs(amount) < Decimal("0.01"):
+        return "less than $0.01"
+    sign = "-" if amount < 0 else ""
+    return f"{sign}${abs(amount):,.2f}"
 
 
 def percent(spent: Decimal, limit: Decimal) -> int:
@@ -47,21 +102,22 @@ def check_name(name: str) -> str:
     return cleaned
 
 
-def check_amount(amount: Decimal) -> Decimal:
-    """The limit, to a nano-dollar. Raises InvalidInput."""
+def check_amount(amount: Decimal, field: str = "amount_usd") -> Decimal:
+    """Dollars, to a nano-dollar. Raises InvalidInput."""
     if not amount.is_finite() or not 0 < amount <= LARGEST:
-        raise InvalidInput("The amount must be above 0 US dollars.", {"amount_usd": "Above 0, at most 1,000,000,000."})
+        raise InvalidInput("The amount must be above 0 US dollars.", {field: "Above 0, at most 1,000,000,000."})
     return to_nano(amount)
 
 
-def check_thresholds(thresholds: Sequence[int]) -> list[int]:
-    """Whole per cents, each once, ascending. Raises InvalidInput."""
-    found = sorted(set(thresholds))
-    if not 1 <= len(found) <= 20 or found[0] < 1 or found[-1] > 1000:
+def check_thresholds(percents: Sequence[int], amounts: Sequence[Decimal]) -> tuple[list[int], list[Decimal]]:
+    """Whole per cents and dollars, each once, ascending. Raises InvalidInput."""
+    found, dollar = sorted(set(percents)), sorted({check_amount(each, "thresholds_usd") for each in amounts})
+    if not 1 <= len(found) + len(dollar) <= 20 or (found and (found[0] < 1 or found[-1] > 1000)):
         raise InvalidInput(
-            "Give 1 to 20 thresholds, each between 1 and 1000 per cent.", {"thresholds": "1 to 20 whole numbers from 1 to 1000."}
+            "Give 1 to 20 thresholds; those in per cent are between 1 and 1000.",
+            {"thresholds": "1 to 20, with those in dollars; whole numbers from 1 to 1000."},
         )
-    return found
+    return found, dollar
 
 
 def check_addresses(addresses: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ from govern.audit import service as audit
 from govern.budgets import queries, rules, scopes
 from govern.budgets.models import Alert, Budget, Delivery, Note, Scope
 from govern.budgets.queries import Standing
+from govern.budgets.rules import Threshold
 from govern.budgets.windows import Windows
 from govern.core import outbox
 from govern.core.clock import utcnow
@@ -42,6 +43,7 @@ def create_budget(
     scope_id: str | None = None,
     amount_usd: Decimal,
     thresholds: Sequence[int] = DEFAULT_THRESHOLDS,
+    thresholds_usd: Sequence[Decimal] = (),
     notify: Sequence[str] = (),
     **windows: Unpack[Windows],
 ) -> Budget:
@@ -50,8 +52,8 @@ def create_budget(
     `windows`: the fields of `Calendar`; months in UTC when left out. Raises InvalidInput, NotFound.
     """
     budget = draft(
-        uow.session, name=name, scope=scope, scope_id=scope_id, amount_usd=amount_usd, thresholds=thresholds, notify=notify,
-        **windows,
+        uow.session, name=name, scope=scope, scope_id=scope_id, amount_usd=amount_usd, thresholds=thresholds,
+        thresholds_usd=thresholds_usd, notify=notify, **windows,
     )  # fmt: skip
     budget.id, budget.created_by, budget.created_at = uow.new_id("bud"), uow.actor.id, uow.now
     uow.session.add(budget)
@@ -67,15 +69,17 @@ def draft(
     scope_id: str | None = None,
     amount_usd: Decimal,
     thresholds: Sequence[int] = DEFAULT_THRESHOLDS,
+    thresholds_usd: Sequence[Decimal] = (),
     notify: Sequence[str] = (),
     **windows: Unpack[Windows],
 ) -> Budget:
     """Such a budget, checked but not stored, with the id "draft". Raises InvalidInput, NotFound."""
     scope = scopes.scope_of(scope)
     calendar = rules.calendar_of(windows)
+    percents, dollars = rules.check_thresholds(thresholds, thresholds_usd)
     return Budget(
         id="draft", name=rules.check_name(name), scope=scope, scope_id=scopes.resolve(session, scope, scope_id),
-        amount_usd=rules.check_amount(amount_usd), thresholds=rules.check_thresholds(thresholds),
+        amount_usd=rules.check_amount(amount_usd), thresholds=percents, thresholds_usd=_texts(dollars),
         notify=rules.check_addresses(notify), generation=1, **asdict(calendar),
     )  # fmt: skip
 
@@ -87,6 +91,7 @@ def change_budget(
     name: str | None = None,
     amount_usd: Decimal | None = None,
     thresholds: Sequence[int] | None = None,
+    thresholds_usd: Sequence[Decimal] | None = None,
     notify: Sequence[str] | None = None,
     **windows: Unpack[Windows],
 ) -> Budget:
@@ -95,14 +100,17 @@ def change_budget(
     `windows`: fields of `Calendar`; with another `period`, those that are not given go back to what they usually are.
     Raises InvalidInput, NotFound, Conflict (retired).
     """
-    budget = _lock(uow, budget_id)
+    budget = queries.locked(uow.session, budget_id)
     if budget.retired_at is not None:
         raise Conflict("The budget is retired. Create a new one.")
     before, windows_before = _facts(budget), budget.calendar
     if name is not None:
         budget.name = rules.check_name(name)
-    if thresholds is not None:
-        budget.thresholds = rules.check_thresholds(thresholds)
+    if thresholds is not None or thresholds_usd is not None:
+        percents = budget.thresholds if thresholds is None else thresholds
+        amounts = [mark.usd for mark in budget.marks if mark.usd] if thresholds_usd is None else thresholds_usd
+        budget.thresholds, dollars = rules.check_thresholds(percents, amounts)
+        budget.thresholds_usd = _texts(dollars)
     if notify is not None:
         budget.notify = rules.check_addresses(notify)
     calendar = rules.calendar_of(windows, windows_before)
@@ -112,7 +120,7 @@ def change_budget(
         budget.windows_since = uow.now
     if amount_usd is not None and rules.check_amount(amount_usd) != budget.amount_usd:
         budget.amount_usd = rules.check_amount(amount_usd)
-        budget.generation += 1
+        budget.generation = queries.next_generation(uow.session, budget)
     after = _facts(budget)
     if after != before:
         changed = [fact for fact in after if after[fact] != before[fact]]
@@ -125,7 +133,7 @@ def change_budget(
 
 def retire_budget(uow: UnitOfWork, budget_id: str, *, reason: str | None = None) -> Budget:
     """Watch no longer; the budget and its alerts stay readable. Repeating it changes nothing. Raises NotFound."""
-    budget = _lock(uow, budget_id)
+    budget = queries.locked(uow.session, budget_id)
     if budget.retired_at is None:
         budget.retired_at = uow.now
         audit.record(uow, "budget.retired", budget, reason=reason, name=budget.name)
@@ -180,7 +188,7 @@ class _News:
     """What a look at one budget's window found: thresholds to raise, and raised alerts that no longer hold."""
 
     standing: Standing
-    crossed: list[int]
+    crossed: list[Threshold]
     undone: list[Alert]
 
 
@@ -193,26 +201,28 @@ def _look(session: Session, budgets: Sequence[Budget], now: datetime) -> Iterato
     raised: dict[tuple[str, str], list[Alert]] = defaultdict(list)
     for alert in session.scalars(sa.select(Alert).where(Alert.window.in_({window.key for _, window in pairs}))):
         raised[alert.budget_id, alert.window].append(alert)
-    for standing in queries.at_windows(session, pairs):
+    for standing in queries.at_windows(session, pairs, now):
         budget, spent = standing.budget, standing.spent.amount
-        mine = [alert for alert in raised[budget.id, standing.window.key] if alert.generation == budget.generation]
-        reached = rules.crossed(spent, budget.amount_usd, budget.thresholds)
-        undone = [a for a in mine if a.withdrawn_at is None and not rules.crossed(spent, a.limit_usd, [a.threshold])]
-        yield _News(standing, sorted(set(reached) - {alert.threshold for alert in mine}), undone)
+        mine = [alert for alert in raised[budget.id, standing.window.key] if alert.generation == standing.limit.generation]
+        told = {alert.reached for alert in mine}
+        crossed = [each for each in rules.crossed(spent, standing.limit.usd, budget.marks) if each not in told]
+        undone = [a for a in mine if a.withdrawn_at is None and not rules.crossed(spent, a.limit_usd, [a.reached])]
+        yield _News(standing, crossed, undone)
 
 
-def _raise(uow: UnitOfWork, standing: Standing, thresholds: Sequence[int]) -> int:
+def _raise(uow: UnitOfWork, standing: Standing, thresholds: Sequence[Threshold]) -> int:
     """Insert the alerts; the highest one speaks for all that were crossed at the same moment."""
     budget, spent, won = standing.budget, standing.spent, 0
     for threshold in thresholds:
         alert_id = uow.new_id("alr")
         speaks = threshold == thresholds[-1]
         facts: dict[str, Any] = {
-            "budget_id": budget.id, "window": standing.window.key, "threshold": threshold, "limit_usd": budget.amount_usd,
-            "spent_usd": spent.amount, "billed_usd": spent.billed, "estimated_usd": spent.estimated,
+            "budget_id": budget.id, "window": standing.window.key, "threshold": threshold.percent,
+            "threshold_usd": threshold.usd, "limit_usd": standing.limit.usd, "spent_usd": spent.amount,
+            "billed_usd": spent.billed, "estimated_usd": spent.estimated,
         }  # fmt: skip
         rest: dict[str, Any] = {
-            "id": alert_id, "generation": budget.generation, "label": standing.label[:320], "superseded": not speaks,
+            "id": alert_id, "generation": standing.limit.generation, "label": standing.label[:320], "superseded": not speaks,
             "late": uow.now >= standing.window.end, "raised_at": uow.now,
         }  # fmt: skip
         if not insert_one(uow.session, Alert, facts | rest):
@@ -236,23 +246,21 @@ def _withdraw(uow: UnitOfWork, standing: Standing, alerts: Sequence[Alert]) -> i
         if done.rowcount != 1:  # type: ignore[attr-defined]
             continue
         won += 1
-        audit.record(uow, "alert.withdrawn", alert, spent_usd=standing.spent.amount, threshold=alert.threshold)
+        audit.record(uow, "alert.withdrawn", alert, spent_usd=standing.spent.amount, threshold=alert.reached.words)
         if not alert.superseded:
             note = Note.WITHDRAWN.value
             outbox.enqueue(uow, "alert.announce", f"{alert.id}/{note}", {"alert": alert.id, "note": note})
     return won
 
 
+def _texts(amounts: Sequence[Decimal]) -> list[str]:
+    return [f"{each.normalize():f}" for each in amounts]
+
+
 def _facts(budget: Budget) -> dict[str, Any]:
     return {
         "name": budget.name, "scope": budget.scope, "scope_id": budget.scope_id, "amount_usd": budget.amount_usd,
-        "thresholds": list(budget.thresholds), "notify": list(budget.notify), "zone": budget.zone, "period": budget.period,
+        "thresholds": list(budget.thresholds), "thresholds_usd": budget.thresholds_usd or [], "notify": list(budget.notify),
+        "zone": budget.zone, "period": budget.period,
         "year_starts": budget.year_starts, "days": budget.days, "anchor": budget.anchor,
     }  # fmt: skip
-
-
-def _lock(uow: UnitOfWork, budget_id: str) -> Budget:
-    budget = uow.session.get(Budget, budget_id, with_for_update=True, populate_existing=True)
-    if budget is None:
-        raise NotFound(f"There is no budget {budget_id!r}.")
-    return budget

@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 import click
 
-from govern.budgets import queries, service
+from govern.budgets import queries, raising, service
 from govern.budgets.models import Scope
 from govern.budgets.windows import LONGEST, Period
 from govern.cli import host, output
@@ -33,17 +33,19 @@ def list_budgets(retired: bool = False, as_json: bool = False) -> None:
         rows = [
             {
                 "id": standing.budget.id, "name": standing.budget.name, "scope": standing.budget.scope, "label": standing.label,
-                "amount_usd": standing.budget.amount_usd, "spent_usd": standing.spent.amount,
+                "amount_usd": standing.budget.amount_usd, "limit_usd": standing.limit.usd, "spent_usd": standing.spent.amount,
                 "billed_usd": standing.spent.billed, "estimated_usd": standing.spent.estimated, "percent": standing.percent,
-                "thresholds": standing.budget.thresholds, "zone": standing.budget.zone,
+                "thresholds": standing.budget.thresholds,
+                "thresholds_usd": standing.budget.thresholds_usd or [], "at": [mark.words for mark in standing.budget.marks],
+                "zone": standing.budget.zone,
                 "period": standing.budget.period, "per": standing.budget.calendar.words, "window": standing.window.key,
                 "retired_at": standing.budget.retired_at,
             }
             for standing in queries.standings(session, found, utcnow())
         ]  # fmt: skip
     columns = {
-        "name": "Budget", "label": "Of", "amount_usd": "USD", "per": "For", "window": "Window", "spent_usd": "Used",
-        "percent": "%", "thresholds": "Alerts at %", "id": "Id",
+        "name": "Budget", "label": "Of", "limit_usd": "USD", "per": "For", "window": "Window", "spent_usd": "Used",
+        "percent": "%", "at": "Alerts at", "id": "Id",
     }  # fmt: skip
     output.show(rows, columns, as_json=as_json, empty="There are no budgets yet. Make one with `govern budgets create`.")
 
@@ -58,6 +60,7 @@ def list_budgets(retired: bool = False, as_json: bool = False) -> None:
 @click.option("--key", metavar="ID", help="Watch this key, ours or another that OpenAI lists.")
 @click.option("--model", help="Watch this model.")
 @click.option("--at", "thresholds", multiple=True, type=click.IntRange(1, 1000), help="Alert at this percentage. Repeatable.")
+@click.option("--at-usd", "thresholds_usd", multiple=True, metavar="DOLLARS", help="Alert at this amount. Repeatable.")
 @click.option("--notify", multiple=True, metavar="EMAIL", help="Whom to tell (mail.admins). Repeatable.")
 @click.option("--zone", default="UTC", show_default=True, help="Time zone of the window.")
 @click.option("--period", type=click.Choice([each.value for each in Period]), default="month", show_default=True)
@@ -66,7 +69,8 @@ def list_budgets(retired: bool = False, as_json: bool = False) -> None:
 @click.option("--anchor", type=click.DateTime(["%Y-%m-%d"]), help='A day on which such a window begins; for the period "days".')
 @host.as_json
 def create(
-    name: str, *, usd: str, thresholds: tuple[int, ...], notify: tuple[str, ...], zone: str, period: str,
+    name: str, *, usd: str, thresholds: tuple[int, ...], thresholds_usd: tuple[str, ...], notify: tuple[str, ...], zone: str,
+    period: str,
     year_starts: int | None, days: int | None, anchor: datetime | None, as_json: bool, **named: str | None,
 ) -> None:  # fmt: skip
     """Watch what is spent in a window."""
@@ -77,7 +81,8 @@ def create(
     with host.opened() as govern, govern.unit_of_work(host.host_actor()) as uow:
         budget = service.create_budget(
             uow, name=name, scope=scope, scope_id=scope_id, amount_usd=_dollars(usd), notify=notify, zone=zone,
-            thresholds=thresholds or service.DEFAULT_THRESHOLDS, period=period, year_starts=year_starts, days=days,
+            thresholds=thresholds or (() if thresholds_usd else service.DEFAULT_THRESHOLDS),
+            thresholds_usd=[_dollars(each) for each in thresholds_usd], period=period, year_starts=year_starts, days=days,
             anchor=anchor.date() if anchor else None,
         )  # fmt: skip
     row = {
@@ -89,6 +94,28 @@ def create(
         "period": budget.period,
     }
     output.show_one(row, as_json=as_json, sentence=f"{budget.id}: {budget.name} is watched.")
+
+
+@budgets.command("raise")
+@click.argument("budget_id", metavar="BUDGET")
+@click.option("--by", "by_usd", required=True, metavar="DOLLARS", help="So much more for each window. Raises add up.")
+@click.option("--until", required=True, type=click.DateTime(["%Y-%m-%d"]), help="The last day of it, in the budget's zone.")
+@click.option("--reason", help="Why; it stands in the audit log.")
+def raise_for_a_while(budget_id: str, by_usd: str, until: datetime, reason: str | None) -> None:
+    """Raise a budget for a while, from now on."""
+    with host.opened() as govern, govern.unit_of_work(host.host_actor()) as uow:
+        row = raising.raise_budget(uow, budget_id, by_usd=_dollars(by_usd), until=until.date(), reason=reason)
+    click.echo(f"{row.id}: {budget_id} is raised until the end of {until:%Y-%m-%d}.")
+
+
+@budgets.command("end-raise")
+@click.argument("budget_id", metavar="BUDGET")
+@click.argument("raise_id", metavar="RAISE")
+def end_raise(budget_id: str, raise_id: str) -> None:
+    """End a raise before its day."""
+    with host.opened() as govern, govern.unit_of_work(host.host_actor()) as uow:
+        raising.end_raise(uow, budget_id, raise_id)
+    click.echo(f"{raise_id} is over.")
 
 
 @budgets.command()
@@ -112,14 +139,16 @@ def alerts(limit: int, as_json: bool) -> None:
         rows = [
             {
                 "id": alert.id, "budget_id": alert.budget_id, "label": alert.label, "window": alert.window,
-                "threshold": alert.threshold, "limit_usd": alert.limit_usd, "spent_usd": alert.spent_usd,
+                "threshold": alert.reached.percent or None, "threshold_usd": alert.reached.usd or None,
+                "reached": alert.reached.words, "limit_usd": alert.limit_usd, "spent_usd": alert.spent_usd,
                 "raised_at": alert.raised_at, "withdrawn_at": alert.withdrawn_at,
                 "told": [f"{delivery.address} ({delivery.state.value})" for delivery in sent[alert.id]],
             }
             for alert in found
         ]  # fmt: skip
     columns = {
-        "raised_at": "At (UTC)", "label": "Of", "window": "Window", "threshold": "%", "spent_usd": "Used", "limit_usd": "Of USD",
+        "raised_at": "At (UTC)", "label": "Of", "window": "Window", "reached": "Reached", "spent_usd": "Used",
+        "limit_usd": "Of USD",
         "told": "Told",
     }  # fmt: skip
     output.show(rows, columns, as_json=as_json, empty="No threshold was reached yet.")

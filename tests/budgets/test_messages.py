@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from govern.budgets.messages import compose, dollars
+from govern.budgets.messages import compose
 from govern.budgets.models import Alert, Budget, Note, Scope
+from govern.budgets.rules import dollars
 from govern.notify.webhook import encode
 from govern.ports import Message
 
@@ -53,6 +54,13 @@ def test_other_windows_have_names_too(window: str, whose: str, counted: str) -> 
     text = message(window=window).text
     assert whose in text
     assert counted in text
+
+
+def test_a_threshold_in_dollars_is_named_in_dollars() -> None:
+    said = message(threshold=0, threshold_usd=Decimal(85))
+    assert "The threshold of $85.00 is reached." in said.text
+    assert (said.facts["threshold"], said.facts["threshold_usd"]) == (None, Decimal(85))
+    assert message().facts["threshold_usd"] is None
 
 
 def test_late_data_says_so() -> None:

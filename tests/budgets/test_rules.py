@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from govern.budgets import rules
-from govern.budgets.rules import calendar_of, crossed, percent
+from govern.budgets.models import BudgetRaise
+from govern.budgets.rules import Limit, Threshold, calendar_of, crossed, percent
 from govern.budgets.windows import Calendar, Period
 from govern.core.errors import InvalidInput
 
@@ -29,13 +30,13 @@ from govern.core.errors import InvalidInput
     ],
 )
 def test_a_threshold_is_reached_exactly_at_its_share(spent: str, reached: list[int], used: int) -> None:
-    assert crossed(Decimal(spent), Decimal(100), [250, 80, 100]) == reached
+    assert [each.percent for each in crossed(Decimal(spent), Decimal(100), [Threshold(at) for at in (250, 80, 100)])] == reached
     assert percent(Decimal(spent), Decimal(100)) == used
 
 
 @given(st.decimals("0", "1e6", places=9), st.decimals("0.01", "1e6", places=9), st.integers(1, 1000))
 def test_the_percentage_shown_agrees_with_what_was_crossed(spent: Decimal, limit: Decimal, threshold: int) -> None:
-    assert (percent(spent, limit) >= threshold) == bool(crossed(spent, limit, [threshold]))
+    assert (percent(spent, limit) >= threshold) == bool(crossed(spent, limit, [Threshold(threshold)]))
 
 
 @pytest.mark.parametrize(
@@ -44,8 +45,6 @@ def test_the_percentage_shown_agrees_with_what_was_crossed(spent: Decimal, limit
         (rules.check_name, ""), (rules.check_name, " "), (rules.check_name, "x" * 201), (rules.check_name, "a\x00b"),
         (rules.check_amount, Decimal(0)), (rules.check_amount, Decimal(-1)), (rules.check_amount, Decimal("NaN")),
         (rules.check_amount, Decimal("Infinity")), (rules.check_amount, Decimal("1e10")),
-        (rules.check_thresholds, []), (rules.check_thresholds, [0]), (rules.check_thresholds, [1001]),
-        (rules.check_thresholds, list(range(1, 22))),
         (rules.check_addresses, ["no address"]), (rules.check_addresses, ["a@b.example\nBcc: c@d.example"]),
         (rules.check_addresses, ["a@b.example,c@d.example"]), (rules.check_addresses, [f"a{n}@b.example" for n in range(51)]),
     ],
@@ -56,9 +55,47 @@ def test_what_is_refused(check, value) -> None:  # type: ignore[no-untyped-def]
     assert refused.value.fields
 
 
+@pytest.mark.parametrize(
+    ("percents", "amounts"),
+    [([], []), ([0], []), ([1001], []), (list(range(1, 22)), []), (list(range(1, 21)), [1]), ([], [0]), ([80], [-1])],
+)
+def test_thresholds_that_are_refused(percents: list[int], amounts: list[int]) -> None:
+    with pytest.raises(InvalidInput):
+        rules.check_thresholds(percents, [Decimal(each) for each in amounts])
+
+
+@pytest.mark.parametrize(
+    ("spent", "limit", "reached"),
+    [
+        ("49.99", "100", []), ("50", "100", ["$50.00"]), ("85", "100", ["$50.00", "80 %"]),
+        ("85", "50", ["80 %", "$50.00"]),  # the same dollars are a higher part of a lower limit
+        ("500", "500", ["$50.00", "80 %", "$450.00"]),
+    ],
+)  # fmt: skip
+def test_thresholds_in_dollars_stand_beside_those_in_per_cent(spent: str, limit: str, reached: list[str]) -> None:
+    marks = [Threshold(80), Threshold(usd=Decimal(450)), Threshold(usd=Decimal(50))]
+    assert [each.words for each in crossed(Decimal(spent), Decimal(limit), marks)] == reached
+
+
+@pytest.mark.parametrize(
+    ("hour", "limit"),
+    [(0, (100, 1)), (9, (100, 1)), (10, (150, 3)), (11, (170, 3)), (12, (120, 2)), (13, (120, 2)), (14, (100, 1))],
+)
+def test_the_limit_at_a_moment_is_the_amount_with_the_raises_that_hold(hour: int, limit: tuple[int, int]) -> None:
+    def at(hour: int) -> datetime:
+        return datetime(2026, 3, 10, hour, tzinfo=UTC)
+
+    raises = [
+        BudgetRaise(by_usd=Decimal(20), starts_at=at(11), ends_at=at(14), generation=2),
+        BudgetRaise(by_usd=Decimal(50), starts_at=at(10), ends_at=at(12), generation=3),
+    ]
+    found = Limit(Decimal(100), 1).raised(raises, at(hour))
+    assert (found.usd, found.generation) == limit
+
+
 def test_what_is_tidied() -> None:
     assert rules.check_name("  Team\n search ") == "Team search"
-    assert rules.check_thresholds([100, 50, 100]) == [50, 100]
+    assert rules.check_thresholds([100, 50, 100], [Decimal(9), Decimal("9.0")]) == ([50, 100], [Decimal(9)])
     assert rules.check_addresses([" a@b.example", "a@b.example", "c@d.example"]) == ["a@b.example", "c@d.example"]
     assert rules.check_amount(Decimal("9.9999999999")) == 10
 

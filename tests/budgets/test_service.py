@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from govern.audit.models import AuditEvent
-from govern.budgets import queries, service
+from govern.budgets import queries, raising, service
 from govern.budgets.models import Alert
 from govern.core import outbox
 from govern.core.clock import utcnow
@@ -267,6 +267,38 @@ class TestLateAndCorrected:
         assert len(alerts(money)) == 1
         assert announced(money) == 2  # the alert and the note
         assert audited(money, "alert.") == ["alert.raised", "alert.withdrawn"]
+
+    def test_a_raise_lasts_until_the_end_of_its_day_and_leaves_nothing_behind(self, money: Money) -> None:
+        budget = money.budget(HUNDRED, [80, 100], thresholds_usd=[Decimal(110)], zone="Asia/Tokyo")
+        with money.govern.unit_of_work(ADMIN) as uow:
+            raising.raise_budget(uow, budget.id, by_usd=Decimal(50), until=date(2026, 3, 12), reason="a fair")
+        money.bills(115)  # 76 % of 150
+        money.evaluate()
+        money.clock.move_to("2026-03-12T14:59:59")
+        assert money.evaluate()["alerts"] == 0
+        money.clock.move_to("2026-03-12T15:00:00")  # midnight in Tokyo
+        assert money.evaluate()["alerts"] == 3
+        with money.govern.unit_of_work.reading() as session:
+            found = {(alert.reached.words, alert.limit_usd, alert.superseded) for alert in queries.find_alerts(session)}
+        assert found == {("$110.00", 150, False), ("80 %", 100, True), ("100 %", 100, True), ("$110.00", 100, False)}
+        assert money.evaluate()["alerts"] == 0
+        assert audited(money, "budget.") == ["budget.created", "budget.raised"]
+
+    def test_a_raise_that_is_ended_holds_for_the_past_it_held_in(self, money: Money) -> None:
+        budget = money.budget(HUNDRED, [100])
+        with money.govern.unit_of_work(ADMIN) as uow:
+            row = raising.raise_budget(uow, budget.id, by_usd=Decimal(50), until=date(2026, 3, 31))
+        money.clock.move_to("2026-04-05T12:00:00")
+        with money.govern.unit_of_work(ADMIN) as uow:
+            raising.end_raise(uow, budget.id, row.id)  # it was over: nothing changes
+        money.bills(120, on="2026-03-31")
+        assert money.evaluate()["alerts"] == 0  # March ended with 150
+        for day, error in ((date(2026, 4, 4), InvalidInput), (date.max, InvalidInput)):
+            with money.govern.unit_of_work(ADMIN) as uow, pytest.raises(error):
+                raising.raise_budget(uow, budget.id, by_usd=Decimal(50), until=day)
+        with money.govern.unit_of_work(ADMIN) as uow, pytest.raises(NotFound):
+            raising.end_raise(uow, money.budget(HUNDRED, [80]).id, row.id)
+        assert audited(money, "budget.")[:2] == ["budget.created", "budget.raised"]
 
     def test_a_raised_limit_is_no_correction_and_may_alert_again(self, money: Money) -> None:
         budget = money.budget(HUNDRED, [80])

@@ -175,8 +175,15 @@ def test_budgets_are_made_listed_and_retired(command: Govern, project: str) -> N
     assert (listed["label"], listed["thresholds"], listed["percent"]) == (project, [50, 100], 0)
     assert command("budgets retire", made.json["id"]).code == 0
     assert command("budgets create two --usd 9 --model gpt-5 --person", EVE).code == 2
-    made = command("budgets create Year --usd 9 --model gpt-5 --period year --year-starts 7 --zone Asia/Tokyo --json")
+    made = command(
+        "budgets create Year --usd 9 --at-usd 7.5 --model gpt-5 --period year --year-starts 7 --zone Asia/Tokyo --json"
+    )
     listed = command("budgets list --json").json["items"][0]
+    assert command("budgets raise --by 3 --until 2090-01-01", made.json["id"]).code == 2
+    until = utcnow() + timedelta(days=2)
+    assert "is raised until the end of" in command(f"budgets raise --by 3 --until {until:%Y-%m-%d}", made.json["id"]).out
+    raised = command("budgets list --json").json["items"][0]
+    assert (raised["limit_usd"], raised["amount_usd"], raised["at"]) == ("12.00", "9.00", ["$7.50"])
     assert (listed["label"], listed["per"], listed["window"][4:8]) == ("Model gpt-5", "a fiscal year", "-07/")
     assert command("budgets retire", made.json["id"]).code == 0
     assert command("budgets").out == "There are no budgets yet. Make one with `govern budgets create`.\n"

@@ -46,7 +46,8 @@ class AlertOut(Schema):
     id = ma.fields.String(required=True)
     budget = ma.fields.String(attribute="budget_id", required=True)
     window = ma.fields.String(required=True)
-    threshold = ma.fields.Integer(required=True)
+    threshold = ma.fields.Integer(required=True, allow_none=True, metadata={"description": "Per cent of the limit."})
+    threshold_usd = Usd(required=True, allow_none=True, metadata={"description": "Dollars; the threshold is either of the two."})
     label = ma.fields.String(required=True)
     limit_usd = Usd(required=True)
     spent_usd = Usd(required=True)
@@ -68,7 +69,13 @@ class AlertsQuery(PageQuery):
 
 def _fields(session: Session, rows: Sequence[Alert]) -> list[dict[str, Any]]:
     sent = queries.deliveries(session, [row.id for row in rows])
-    return [with_more(AlertOut, row, deliveries=sent[row.id]) for row in rows]
+    return [
+        with_more(
+            AlertOut, row, deliveries=sent[row.id], threshold=row.reached.percent or None,
+            threshold_usd=row.reached.usd or None,
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def _visible_budgets() -> list[str] | None:

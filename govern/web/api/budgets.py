@@ -10,7 +10,7 @@ from flask import Response
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
-from govern.budgets import queries, service
+from govern.budgets import queries, raising, service
 from govern.budgets.models import Budget, Scope
 from govern.budgets.windows import Period
 from govern.core.clock import utcnow
@@ -29,6 +29,7 @@ from govern.web.api.shapes import (
     Usd,
     instant,
     maybe_instant,
+    maybe_text,
     page_of,
     with_more,
 )
@@ -43,7 +44,11 @@ class BudgetChange(Schema):
 
     name = Text(1, 200)
     amount_usd = Usd(metadata=MONEY_IN | {"description": "For each window."})
-    thresholds = ma.fields.List(_THRESHOLDS, validate=ma.validate.Length(1, 20), metadata={"description": "Whole per cent."})
+    thresholds = ma.fields.List(_THRESHOLDS, validate=ma.validate.Length(max=20), metadata={"description": "Whole per cent."})
+    thresholds_usd = ma.fields.List(
+        Usd(metadata=MONEY_IN), validate=ma.validate.Length(max=20),
+        metadata={"description": "US dollars. There is at least one threshold of either kind."},
+    )  # fmt: skip
     notify = ma.fields.List(Text(3, 320), validate=ma.validate.Length(max=50), metadata={"description": "Addresses."})
     zone = Text(1, 64, metadata={"description": "The time zone whose days count.", "example": "Europe/Berlin"})
     period = ma.fields.Enum(Period, by_value=True, metadata={"description": "How long a window is; weeks begin on Monday."})
@@ -69,6 +74,24 @@ class BudgetIn(BudgetChange):
     amount_usd = Usd(required=True, metadata=MONEY_IN | {"description": "For each window."})
 
 
+class RaiseIn(Schema):
+    """More for a while, from now on."""
+
+    by_usd = Usd(required=True, metadata=MONEY_IN | {"description": "On top of the amount, for each window; raises add up."})
+    until = ma.fields.Date(required=True, metadata={"description": "The last day of it, in the budget's zone."})
+    reason = Text(1, 500)
+
+
+class RaiseOut(Schema):
+    """A raise."""
+
+    id = ma.fields.String(required=True)
+    by_usd = Usd(required=True)
+    starts_at = instant(required=True)
+    ends_at = instant(required=True)
+    reason = maybe_text()
+
+
 class BudgetOut(Schema):
     """A budget, and how it stands in its window of now."""
 
@@ -79,6 +102,7 @@ class BudgetOut(Schema):
     scope_name = ma.fields.String(required=True)
     amount_usd = Usd(required=True)
     thresholds = ma.fields.List(ma.fields.Integer(), required=True)
+    thresholds_usd = ma.fields.List(Usd(), required=True)
     notify = ma.fields.List(ma.fields.String(), required=True)
     zone = ma.fields.String(required=True)
     period = ma.fields.Enum(Period, by_value=True, required=True)
@@ -101,6 +125,8 @@ class BudgetOut(Schema):
     billed_usd = Usd(required=True)
     estimated_usd = Usd(required=True)
     percent = ma.fields.Integer(required=True)
+    limit_usd = Usd(required=True, metadata={"description": "The amount with the raises of now; `percent` is of this."})
+    raises = ma.fields.List(ma.fields.Nested(RaiseOut), required=True, metadata={"description": "Those that hold now."})
 
 
 class BudgetsQuery(PageQuery):
@@ -123,13 +149,16 @@ def visible_scopes(permission: str) -> list[str] | None:
 
 
 def _fields(session: Session, rows: Sequence[Budget]) -> list[dict[str, Any]]:
+    now, raised = utcnow(), queries.raises_of(session, [row.id for row in rows])
     return [
         with_more(
             BudgetOut, standing.budget, scope_name=standing.label, percent=standing.percent, window=standing.window.key,
             window_starts_at=standing.window.start, window_ends_at=standing.window.end,
             spent_usd=standing.spent.amount, billed_usd=standing.spent.billed, estimated_usd=standing.spent.estimated,
+            limit_usd=standing.limit.usd, thresholds_usd=[mark.usd for mark in standing.budget.marks if mark.usd],
+            raises=[each for each in raised.get(standing.budget.id, ()) if each.starts_at <= now < each.ends_at],
         )
-        for standing in queries.standings(session, rows, utcnow())
+        for standing in queries.standings(session, rows, now)
     ]  # fmt: skip
 
 
@@ -209,3 +238,28 @@ class Retirement(MethodView):
         """Watch no longer. The budget and its alerts stay readable."""
         scope.check_anyone("budgets:write")
         return carry_out(lambda uow: service.retire_budget(uow, budget_id, reason=args.get("reason")).id, _answer(200))
+
+
+@blueprint.route("/<id:budget_id>/raises")
+class Raises(MethodView):
+    """Raises for a while."""
+
+    @requires("budgets:write")
+    @blueprint.arguments(RaiseIn)
+    @blueprint.response(201, BudgetOut)
+    def post(self, args: dict[str, Any], budget_id: str) -> Response:
+        """Raise a budget from now until the end of a day. The higher limit has its own thresholds to reach."""
+        scope.check_anyone("budgets:write")
+        return carry_out(lambda uow: raising.raise_budget(uow, budget_id, **args).budget_id, _answer(201))
+
+
+@blueprint.route("/<id:budget_id>/raises/<id:raise_id>/end")
+class RaiseEnd(MethodView):
+    """The end of a raise."""
+
+    @requires("budgets:write")
+    @blueprint.response(200, BudgetOut)
+    def post(self, budget_id: str, raise_id: str) -> Response:
+        """End a raise early. One that is over stays as it is."""
+        scope.check_anyone("budgets:write")
+        return carry_out(lambda uow: raising.end_raise(uow, budget_id, raise_id).budget_id, _answer(200))

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from govern.budgets import queries, rules, scopes, service
+from govern.budgets import queries, raising, rules, scopes, service
 from govern.budgets.models import Budget, Scope
 from govern.budgets.queries import Standing
 from govern.budgets.windows import LONGEST, MONTHS, Period, Windows
@@ -77,11 +77,18 @@ def create() -> Response | str | tuple[str, int]:
 @requires("budgets:read")
 def show(budget_id: str) -> str:
     """One budget: how it stands, its alerts."""
-    budget = _budget(budget_id, "budgets:read")
+    return _page(_budget(budget_id, "budgets:read"), Form())
+
+
+def _page(budget: Budget, form: Form) -> str:
+    now = utcnow()
     return render_template(
         "budgets/show.html",
         budget=budget,
-        standing=queries.standings(reads(), [budget], utcnow())[0],
+        form=form,
+        once=forms.once(),
+        raises=[each for each in queries.raises_of(reads(), [budget.id]).get(budget.id, ()) if each.ends_at > now],
+        standing=queries.standings(reads(), [budget], now)[0],
         alerts=queries.find_alerts(reads(), budget_id=budget.id, limit=forms.PAGE),
         freshness=usage.freshness(reads()),
         default_addresses=govern().settings.mail.admins,
@@ -96,7 +103,8 @@ def edit(budget_id: str) -> str:
     values = {
         "name": budget.name, "amount_usd": f"{budget.amount_usd.normalize():f}", "zone": budget.zone,
         "thresholds": ", ".join(str(each) for each in budget.thresholds), "notify": ", ".join(budget.notify),
-        "period": budget.period.value, "year_starts": str(budget.year_starts), "days": str(budget.days or ""),
+        "thresholds_usd": ", ".join(budget.thresholds_usd or ()), "period": budget.period.value,
+        "year_starts": str(budget.year_starts), "days": str(budget.days or ""),
         "anchor": budget.anchor.isoformat() if budget.anchor else "",
     }  # fmt: skip
     return _form(Form(values), budget=budget)
@@ -135,6 +143,31 @@ def retire(budget_id: str) -> Response:
     return see(url_for("budgets_page.index"), "The budget is retired. Its alerts stay readable.")
 
 
+@blueprint.post("/<string(maxlength=60):budget_id>/raises")
+@requires("budgets:write")
+def raise_for_a_while(budget_id: str) -> Response | tuple[str, int]:
+    """Raise it until the end of a day."""
+    budget = _budget(budget_id, "budgets:write")
+    try:
+        until = forms.day("until")
+        if until is None:
+            raise InvalidInput("Until when?", {"until": "The last day of the raise."})
+        by_usd, reason = _amount("by_usd"), forms.text("reason") or None
+        act(lambda uow: raising.raise_budget(uow, budget_id, by_usd=by_usd, until=until, reason=reason).id)
+    except forms.REFUSALS as error:
+        return _page(budget, forms.refused(error)), status_of(error)
+    return see(url_for("budgets_page.show", budget_id=budget_id), "The budget is raised for a while.")
+
+
+@blueprint.post("/<string(maxlength=60):budget_id>/raises/<string(maxlength=60):raise_id>/end")
+@requires("budgets:write")
+def end_raise(budget_id: str, raise_id: str) -> Response:
+    """End a raise early."""
+    _budget(budget_id, "budgets:write")
+    act(lambda uow: raising.end_raise(uow, budget_id, raise_id).id)
+    return see(url_for("budgets_page.show", budget_id=budget_id), "The raise is over.")
+
+
 def _budget(budget_id: str, permission: str) -> Budget:
     missing = f"There is no budget {budget_id!r}."
     budget = queries.get(reads(), budget_id)
@@ -143,10 +176,12 @@ def _budget(budget_id: str, permission: str) -> Budget:
 
 
 def _wanted() -> dict[str, Any]:
+    percents, amounts = rules.check_thresholds(_whole_numbers(forms.text("thresholds")), _amounts("thresholds_usd"))
     return {
         "name": rules.check_name(forms.text("name")),
-        "amount_usd": _amount(forms.text("amount_usd")),
-        "thresholds": rules.check_thresholds(_whole_numbers(forms.text("thresholds"))),
+        "amount_usd": _amount("amount_usd"),
+        "thresholds": percents,
+        "thresholds_usd": amounts,
         "notify": rules.check_addresses([part for part in forms.text("notify", most=4000).replace(",", " ").split() if part]),
     } | _windows()
 
@@ -164,12 +199,16 @@ def _windows() -> dict[str, Any]:
     return asdict(rules.calendar_of(wanted))
 
 
-def _amount(text: str) -> Decimal:
+def _amount(field: str, text: str | None = None) -> Decimal:
     sentence = "Write dollars such as 1500 or 99.50."
     try:
-        return rules.check_amount(Decimal(text.replace(",", "").removeprefix("$")))
+        return rules.check_amount(Decimal((text or forms.text(field)).replace(",", "").removeprefix("$")), field)
     except InvalidOperation:
-        raise InvalidInput(sentence, {"amount_usd": sentence}) from None
+        raise InvalidInput(sentence, {field: sentence}) from None
+
+
+def _amounts(field: str) -> list[Decimal]:
+    return [_amount(field, part.removesuffix(",")) for part in forms.text(field).split()]
 
 
 def _whole_numbers(text: str) -> list[int]:
@@ -200,7 +239,7 @@ def _typed() -> Form:
 
 
 def _form(form: Form, *, budget: Budget | None = None, standing: Standing | None = None) -> str:
-    reached = rules.crossed(standing.spent.amount, standing.budget.amount_usd, standing.budget.thresholds) if standing else []
+    reached = rules.crossed(standing.spent.amount, standing.limit.usd, standing.budget.marks) if standing else []
     return render_template(
         "budgets/edit.html",
         form=form,

@@ -241,6 +241,8 @@ DEEDS: Final[Mapping[str, str]] = {
     "budget.created": "made a budget",
     "budget.changed": "changed a budget",
     "budget.retired": "retired a budget",
+    "budget.raised": "raised a budget for a while",
+    "budget.raise_ended": "ended the raise of a budget",
     "alert.raised": "a budget crossed a threshold",
     "alert.withdrawn": "a correction undid an alert",
     "token.created": "made an API token",

@@ -6,9 +6,11 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from govern.core.clock import utcnow
 from govern.settings import Web
 from govern.web.app import create_app
 from govern.worker.runner import drain
@@ -197,6 +199,16 @@ def test_a_budget_is_changed_and_retired(door: Door) -> None:
     stretch = {"period": "days", "days": 14, "anchor": "2026-03-03"}
     assert admin("PATCH", f"/budgets/{made['id']}", stretch).get_json()["window"].endswith("/14d")
     assert admin("PATCH", f"/budgets/{made['id']}", {"period": "month", "days": 3}).status_code == 422
+    more = {"by_usd": "50.5", "until": (utcnow() + timedelta(days=3)).date().isoformat(), "reason": "a fair"}
+    raised = admin.post(f"/budgets/{made['id']}/raises", more)
+    assert (raised.status_code, raised.get_json()["limit_usd"], raised.get_json()["amount_usd"]) == (201, "250.50", "200.00")
+    (held,) = raised.get_json()["raises"]
+    assert (held["by_usd"], held["reason"]) == ("50.50", "a fair")
+    assert admin.post(f"/budgets/{made['id']}/raises/{held['id']}/end").get_json()["limit_usd"] == "200.00"
+    assert admin.post(f"/budgets/{made['id']}/raises", more | {"until": "2020-01-01"}).status_code == 422
+    absolute = admin("PATCH", f"/budgets/{made['id']}", {"thresholds": [], "thresholds_usd": ["75", "9.5"]}).get_json()
+    assert (absolute["thresholds"], absolute["thresholds_usd"]) == ([], ["9.50", "75.00"])
+    assert admin("PATCH", f"/budgets/{made['id']}", {"thresholds_usd": []}).status_code == 422
     assert admin("PATCH", f"/budgets/{made['id']}", {}).status_code == 422
     retired = admin.post(f"/budgets/{made['id']}/retire", {"reason": "no longer needed"})
     assert retired.get_json()["retired_at"] is not None

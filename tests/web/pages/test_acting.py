@@ -13,8 +13,9 @@ from freezegun.api import FrozenDateTimeFactory
 from werkzeug.test import TestResponse
 
 from govern.budgets import queries as budgets
-from govern.budgets.models import Budget
+from govern.budgets.models import Budget, BudgetRaise
 from govern.budgets.windows import Calendar, Period
+from govern.core.clock import utcnow
 from govern.identity import queries as identity
 from govern.identity.models import ApiToken
 from govern.keys.models import Key, KeyState
@@ -322,7 +323,7 @@ def test_a_budget_is_previewed_made_changed_and_retired(door: Door, admin: Reade
     values = {
         "name": "All of it", "scope": "organization", "amount_usd": "$1,500.50", "thresholds": "50, 80 100%",
         "notify": "a@acme.example, b@acme.example", "zone": "Europe/Berlin", "period": "quarter", "year_starts": "2",
-        "days": "14",
+        "days": "14", "thresholds_usd": "$900, 1000.5",
     }  # fmt: skip
     preview = admin.send("/budgets/new", "/budgets", values | {"preview": "yes"})
     assert "Nothing is saved yet" in preview.text
@@ -332,6 +333,7 @@ def test_a_budget_is_previewed_made_changed_and_retired(door: Door, admin: Reade
     budget = only(door, Budget)
     assert (budget.amount_usd, budget.thresholds, budget.zone) == (Decimal("1500.5"), [50, 80, 100], "Europe/Berlin")
     assert budget.notify == ["a@acme.example", "b@acme.example"]
+    assert budget.thresholds_usd == ["900", "1000.5"]
     assert budget.calendar == Calendar(Period.QUARTER, "Europe/Berlin", 2)
     edit = admin.get(f"/budgets/{budget.id}/edit")
     assert value_of(edit, "amount_usd") == "1500.5"
@@ -342,6 +344,17 @@ def test_a_budget_is_previewed_made_changed_and_retired(door: Door, admin: Reade
     page = admin.get(f"/budgets/{budget.id}").text
     assert "14 days each, one from 2026-03-03, in Europe/Berlin" in page
     assert "every 14 days" in page
+    refused = admin.send(f"/budgets/{budget.id}", f"/budgets/{budget.id}/raises", {"by_usd": "10", "until": "2020-01-01"})
+    assert (refused.status_code, value_of(refused, "by_usd")) == (422, "10")
+    assert "ends today or later" in refused.text
+    until = (utcnow() + timedelta(days=3)).date().isoformat()
+    raised = admin.send(
+        f"/budgets/{budget.id}", f"/budgets/{budget.id}/raises", {"by_usd": "500", "until": until, "reason": "fair"}
+    )
+    assert "of $2,500.00" in raised.text
+    row = only(door, BudgetRaise)
+    ended = admin.send(f"/budgets/{budget.id}", f"/budgets/{budget.id}/raises/{row.id}/end")
+    assert "of $2,000.00" in ended.text
     admin.send(f"/budgets/{budget.id}/retire", values={"reason": "merged"})
     assert "All of it" not in admin.get("/budgets").text
     assert "All of it" in admin.get("/budgets?retired=yes").text
@@ -352,6 +365,8 @@ REFUSED_BUDGETS: tuple[tuple[dict[str, str], str], ...] = (
     ({"amount_usd": "NaN"}, "above 0"),
     ({"amount_usd": "-3"}, "above 0"),
     ({"thresholds": "a lot"}, "whole per cents"),
+    ({"thresholds": ""}, "1 to 20 thresholds"),
+    ({"thresholds_usd": "some"}, "Write dollars"),
     ({"zone": "Mars/Olympus"}, "not a time zone"),
     ({"period": "decade"}, "no such window"),
     ({"period": "days"}, "1 to 366 days"),
