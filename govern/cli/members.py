@@ -223,7 +223,7 @@ def _show_preview(found: Preview, *, as_json: bool) -> None:
     invite = "yes" if whole["invite"] else "no"
     said = [
         f"Seat: {whole['seat'] or 'none'}. Open invite: {invite}. Projects: {places}.",
-        f"Spent in the last 30 days: ${output.cell(found.spend)}. Keys used in the last 7 days: {found.used_lately}.",
+        f"Spent in the last 30 days: ${output.cell(found.spent.amount)}. Keys used in the last 7 days: {found.used_lately}.",
         *found.breaks, *filter(None, [found.refused]), "Nothing was done.",
     ]  # fmt: skip
     for sentence in said:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -201,6 +202,7 @@ def movers(
     asked = _Asked.of(first, last, clock, limits)
     with host.opened() as govern, govern.unit_of_work.reading() as session:
         found = reports.movers(session, asked.start, asked.end, by=By(by), view=asked.view, only=asked.only(session), limit=limit)
+        fresh = queries.freshness(session)
     rows = [
         {
             "id": each.id or None, "name": each.name or None, "amount_usd": each.now.amount, "previous_usd": each.before.amount,
@@ -210,6 +212,8 @@ def movers(
     ]  # fmt: skip
     columns = {"name": by.capitalize(), "amount_usd": "USD", "previous_usd": "Before", "change_usd": "Change"}
     output.show(rows, columns, as_json=as_json, empty="Nothing moved.")
+    if not as_json:
+        click.echo(_reach(fresh))
 
 
 @report.command()
@@ -221,14 +225,31 @@ def accuracy(*, first: datetime | None, last: datetime | None, as_json: bool) ->
     asked = _Asked.of(first, last, "best", {})
     with host.opened() as govern, govern.unit_of_work.reading() as session:
         found = reports.accuracy(session, asked.start, asked.end)
+        fresh = queries.freshness(session)
     rows = [
-        {"model": model or None, "estimated_usd": estimated, "billed_usd": billed, "error": error}
+        {
+            "model": model or None, "estimated_usd": estimated, "billed_usd": billed,
+            "error": error if as_json else _per_cent(error),
+            "met": reports.meets(error),
+        }
         for model, estimated, billed, error in found.models()
-    ]
-    columns = {"model": "Model", "estimated_usd": "Estimated", "billed_usd": "Billed", "error": "Median error"}
+    ]  # fmt: skip
+    columns = {
+        "model": "Model", "estimated_usd": "Estimated", "billed_usd": "Billed", "error": "Median error", "met": "Target met",
+    }  # fmt: skip
     output.show(rows, columns, as_json=as_json, empty="No settled day in the range.")
-    if not as_json and found.unpriced:
+    if as_json:
+        return
+    if found.error is not None:
+        verdict = "the target is met" if found.met else "the target is missed"
+        click.echo(f"Median error {_per_cent(found.error)}; to be within {_per_cent(reports.TARGET)}: {verdict}.")
+    if found.unpriced:
         click.echo(f"Without a price: {', '.join(sorted(found.unpriced))}.")
+    click.echo(_reach(fresh))
+
+
+def _per_cent(share: Decimal | None) -> str | None:
+    return None if share is None else f"{share * 100:.2f} %"
 
 
 @report.command("focus")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -20,7 +19,7 @@ from govern.projects import queries as projects
 from govern.projects.models import Project
 from govern.usage import queries as usage
 from govern.usage.names import By
-from govern.usage.questions import Only
+from govern.usage.questions import Figure, Only
 
 RECENT: Final = timedelta(days=7)
 SPEND: Final = timedelta(days=30)
@@ -44,7 +43,7 @@ class Preview:
     """What a removal would do.
 
     `keys` that we issued and `personal_keys` that they made end; `shared_keys` whose value they have seen are rotated.
-    `spend` is what was put down to them in the last 30 days, in dollars. `refused` says why it may not be done, if so.
+    `spent` is what was put down to them in the last 30 days. `refused` says why it may not be done, if so.
     """
 
     subject: Subject
@@ -52,7 +51,7 @@ class Preview:
     personal_keys: Sequence[Credential]
     shared_keys: Sequence[Credential]
     places: Sequence[Project]
-    spend: Decimal
+    spent: Figure
     breaks: Sequence[str]
     refused: str | None
 
@@ -71,7 +70,7 @@ def facts(found: Preview) -> dict[str, Any]:
         "seat": subject.member.role if subject.member and seated else None, "invite": subject.invite is not None,
         "keys": [asdict(key) for key in found.keys], "personal_keys": [asdict(key) for key in found.personal_keys],
         "shared_keys": [asdict(key) for key in found.shared_keys], "projects": [project.name for project in found.places],
-        "used_lately": found.used_lately, "spend_30_days_usd": found.spend, "will_break": list(found.breaks),
+        "used_lately": found.used_lately, "spend_30_days_usd": found.spent.amount, "will_break": list(found.breaks),
         "refused": found.refused,
     }  # fmt: skip
 
@@ -134,12 +133,12 @@ def _lately(used: datetime | None, now: datetime) -> bool:
     return used is not None and used >= now - RECENT
 
 
-def _spend(session: Session, person_id: str | None, now: datetime) -> Decimal:
+def _spend(session: Session, person_id: str | None, now: datetime) -> Figure:
     if person_id is None:
-        return Decimal(0)
+        return Figure()
     tomorrow = now.date() + timedelta(days=1)
     found = usage.lines(session, tomorrow - SPEND, tomorrow, by=(By.PERSON,), only=Only(person_id=person_id))
-    return sum((line.figure.amount for line in found), Decimal(0))
+    return sum((line.figure for line in found), Figure())
 
 
 def _breaks(own: Sequence[Credential], personal: Sequence[Credential], seen: Sequence[Credential]) -> list[str]:

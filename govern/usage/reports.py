@@ -18,6 +18,8 @@ from govern.usage.rules import DAY
 
 _NOTHING: Final = Decimal(0)
 _SHARE: Final = Decimal("0.000001")
+TARGET: Final = Decimal("0.03")
+"""The median error per model and day that estimates are to stay within."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,11 @@ class Accuracy:
     unpriced: Mapping[str, int]
     settled: tuple[date, date]
 
+    @property
+    def met(self) -> bool | None:
+        """Whether the estimates meet TARGET; None while there is nothing to compare."""
+        return meets(self.error)
+
     def models(self) -> list[tuple[str, Decimal, Decimal, Decimal | None]]:
         """(model, estimated, billed, median error) of each model, the most expensive first; '' is what names no model."""
         by_model: dict[str, list[ModelDay]] = {}
@@ -89,6 +96,11 @@ class Accuracy:
             for model, days in by_model.items()
         ]  # fmt: skip
         return sorted(rows, key=lambda row: (-max(row[1], row[2]), row[0]))
+
+
+def meets(error: Decimal | None) -> bool | None:
+    """Whether a median error is within TARGET; None stays None."""
+    return None if error is None else error <= TARGET
 
 
 def accuracy(session: Session, start: date, end: date) -> Accuracy:

@@ -163,6 +163,8 @@ def test_the_estimate_is_held_against_the_bill(month: World, govern: Govern) -> 
     (both,) = [day for day in found.days if day.error is not None]
     assert (both.day, both.model, both.estimated) == (date(2026, 3, 11), MODEL, Decimal("0.12345675"))
     assert found.error == abs(both.error or 0) == Decimal("0.000000")
+    assert found.met
+    assert [reports.meets(error) for error in (None, reports.TARGET, Decimal("0.0301"))] == [None, True, False]
     assert found.unpriced == {"gpt-99": 1_000_000}
     assert found.coverage is not None
     assert found.coverage < 1

@@ -178,18 +178,21 @@ class ModelDayOut(Schema):
 
 
 class AccuracyOut(Schema):
-    """`error`: the median over models and days of how far the estimate is off. `coverage`: the share of the bill whose model
-    and day has an estimate."""
+    """`error`: the median over models and days of how far the estimate is off; `met`: whether it is within `target`, null while
+    no settled day has both. `coverage`: the share of the bill whose model and day has an estimate."""
 
     start = ma.fields.Date(required=True)
     end = ma.fields.Date(required=True)
     error = Usd(required=True, allow_none=True, metadata={"example": "0.0123"})
+    target = Usd(required=True, metadata={"example": "0.03"})
+    met = ma.fields.Boolean(required=True, allow_none=True)
     coverage = Usd(required=True, allow_none=True, metadata={"example": "0.98"})
     unpriced = ma.fields.Dict(
         keys=ma.fields.String(), values=ma.fields.Integer(), required=True,
         metadata={"description": "Model without a price → tokens that no estimate covers."},
     )  # fmt: skip
     items = ma.fields.List(ma.fields.Nested(ModelDayOut), required=True)
+    freshness = ma.fields.Nested(spend.FreshnessOut, required=True)
 
 
 @blueprint.route("/accuracy")
@@ -204,8 +207,8 @@ class AccuracyReport(MethodView):
         scope.check_anyone("usage:read")
         found = reports.accuracy(reads(), *spend.days(args))
         return {
-            "start": found.settled[0], "end": found.settled[1], "error": found.error, "coverage": found.coverage,
-            "unpriced": found.unpriced,
+            "start": found.settled[0], "end": found.settled[1], "error": found.error, "target": reports.TARGET,
+            "met": found.met, "coverage": found.coverage, "unpriced": found.unpriced, "freshness": queries.freshness(reads()),
             "items": [
                 {
                     "day": each.day, "model": each.model or None, "estimated_usd": each.estimated, "billed_usd": each.billed,

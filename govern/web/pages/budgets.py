@@ -255,4 +255,5 @@ def _form(form: Form, *, budget: Budget | None = None, standing: Standing | None
         default_addresses=govern().settings.mail.admins,
         months=[(str(number), month) for number, month in enumerate(MONTHS, 1)],
         once=forms.once(),
+        freshness=usage.freshness(reads()),
     )

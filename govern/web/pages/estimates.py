@@ -43,6 +43,8 @@ def index() -> str:
         found=found,
         model=model,
         models=found.models(),
+        target=reports.TARGET,
+        meets=reports.meets,
         worst=[each for each in worst if each.error is not None][:LISTED],
         chart=chart,
         presets=ranges.PRESETS,

@@ -13,6 +13,7 @@ from govern.findings.models import FindingState, Severity
 from govern.findings.types import TYPES
 from govern.people import queries as people
 from govern.projects import queries as projects
+from govern.usage import queries as usage
 from govern.web import scope
 from govern.web.access import current_actor, govern, reads, release_reads, requires
 from govern.web.pages import forms, words
@@ -97,7 +98,7 @@ def _index(form: Form) -> str:
     page = forms.paged(found)
     return render_template(
         "findings/index.html", page=page, form=form, types=TYPES, states=words.states(FindingState),
-        severities=words.states(Severity), counts=queries.counts(reads()),
+        severities=words.states(Severity), counts=queries.counts(reads()), freshness=usage.freshness(reads()),
         owners=people.names(reads(), [row.owner_id for row in page.items if row.owner_id]),
         places=projects.names(reads(), [row.project_id for row in page.items if row.project_id]),
     )  # fmt: skip
@@ -111,7 +112,7 @@ def _show(finding_id: str, form: Form) -> str:
         "findings/show.html", finding=row, planned=planned, type=TYPES[row.type], form=form, names=names,
         place=projects.find(reads(), row.project_id) if row.project_id else None,
         adoptable=row.type in ("unmanaged_key", "orphan") and row.subject_kind == "observed_keys",
-        open=row.state in service.OPEN_TO_CHANGE,
+        open=row.state in service.OPEN_TO_CHANGE, freshness=usage.freshness(reads()),
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from govern.offboarding.models import KeyFate, OffboardingState
 from govern.offboarding.queries import Subject
 from govern.offboarding.rules import STEPS
 from govern.projects import queries as projects
+from govern.usage import queries as usage
 from govern.web import scope
 from govern.web.access import current_principal, govern, reads, requires
 from govern.web.pages import counts, forms
@@ -158,6 +159,7 @@ def _preview(subject: Subject, form: Form) -> str:
         preview=previews.preview(reads(), subject.email, utcnow()),
         under_way=removals.latest(reads(), subject.email),
         steps=STEPS,
+        freshness=usage.freshness(reads()),
     )
 
 

@@ -210,6 +210,8 @@ def check_outline(page: TestResponse) -> None:
     outline.feed(page.text)
     assert not outline.faults
     assert outline.headings.count(1) == 1
+    if 'class="money"' in page.text:
+        assert "Billed through" in page.text or "No bill read yet" in page.text, "a figure does not say how fresh it is"
     for field in outline.fields:
         assert field.get("id") in outline.named or "aria-label" in field, field
 
