@@ -185,6 +185,11 @@ class Sync(Section):
     """Roles have a listing for each member and place; so many of them are read with each inventory."""
 
 
+class Audit(Section):
+    checkpoint_minutes: int = Field(5, ge=1, le=24 * 60)
+    """How often the audit log is signed, if anything happened. What is behind the newest checkpoint has no proof outside yet."""
+
+
 class Bulk(Section):
     """How many people one admin may remove, or invite, by themselves; the rest waits for a second admin."""
 

@@ -22,6 +22,7 @@ from govern.core.errors import InvalidInput
 from govern.sections import (
     OIDC,
     Approvals,
+    Audit,
     Bulk,
     Database,
     Devices,
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     findings: Findings = Findings()
     approvals: Approvals = Approvals()
     bulk: Bulk = Bulk()
+    audit: Audit = Audit()
 
     @classmethod
     def settings_customise_sources(

@@ -9,7 +9,7 @@ from govern.audit import chain, ocsf, queries
 from govern.audit.chain import Link
 from govern.core.uow import UnitsOfWork
 
-FORMATS: Final[Mapping[str, Callable[[Link], str]]] = {"jsonl": chain.line, "ocsf": ocsf.line}
+FORMATS: Final[Mapping[str, Callable[[Link], bytes]]] = {"jsonl": chain.line, "ocsf": ocsf.line}
 """`jsonl`: every column, in the form that `verify` reads. `ocsf`: for a SIEM."""
 
 
@@ -22,7 +22,7 @@ def chunks(units: UnitsOfWork, form: str, *, after: int = 0) -> Iterator[bytes]:
     with units.reading() as session:
         until = queries.newest(session)
     while links := _read(units, after, until):
-        yield "".join(map(line, links)).encode("utf-8")
+        yield b"".join(map(line, links))
         after = links[-1].seq
 
 

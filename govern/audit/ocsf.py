@@ -6,10 +6,11 @@ that we use are the same in versions 1.4 to 1.8.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
+
+import msgspec
 
 from govern import __version__
 from govern.audit import rules
@@ -68,9 +69,9 @@ def event(link: Link) -> dict[str, Any]:
     return told
 
 
-def line(link: Link) -> str:
+def line(link: Link) -> bytes:
     """The event as a line of JSON, with the line break."""
-    return json.dumps(event(link), ensure_ascii=False, separators=(",", ":")) + "\n"
+    return msgspec.json.encode(event(link)) + b"\n"
 
 
 def _user(link: Link) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -14,11 +14,19 @@ from sqlalchemy.orm import Session
 from govern.audit import chain, queries
 from govern.audit.chain import Link
 from govern.audit.models import AuditEvent, AuditHead
+from govern.audit.walk import Anchor, Verdict, Walk
 from govern.core.crypto import Secret, SecretBox, contains_secret, redact
 from govern.core.db import Base
+from govern.core.errors import GovernError
 from govern.core.uow import UnitOfWork
 
 _PENDING = "audit_pending"
+
+
+class AuditBroken(GovernError):
+    """The audit log does not hold."""
+
+    code = "audit_broken"
 
 
 def record(uow: UnitOfWork, action: str, subject: Base | tuple[str, str], *, reason: str | None = None, **facts: object) -> None:
@@ -54,7 +62,7 @@ def _chain(uow: UnitOfWork) -> None:
 
 def link_of(event: AuditEvent) -> Link:
     """The event as the chain sees it; its digest is empty as long as it has none."""
-    values = {name: getattr(event, name) for name in Link._fields}
+    values = {name: getattr(event, name) for name in Link.__struct_fields__}
     return Link(**values | {"at": chain.instant(event.at), "digest": event.digest or ""})
 
 
@@ -76,35 +84,24 @@ def _plain(value: object) -> object:
     raise TypeError(f"An audit fact is a plain value, not {type(value).__name__}.")
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """The chain's state: how many events hold, and the first place that does not (`broken_at` is its seq)."""
+def verify(session: Session, box: SecretBox, anchors: Mapping[int, Anchor] | None = None) -> Verdict:
+    """Walk the whole chain and compare it with the head, and with signed checkpoints where they are at hand (by seq).
 
-    events: int
-    broken_at: int | None
-    problem: str | None
-
-
-def verify(session: Session, box: SecretBox) -> Verdict:
-    """Walk the whole chain and compare it with the head. Reads in steps, so memory stays flat.
-
-    Events may be added while it walks: it goes on until it has caught up with the head.
+    Reads in steps, so memory stays flat. Events may be added while it walks: it goes on until it has caught up with the head.
     """
-    previous, checked = "", 0
+    walk = Walk(box, anchors or {})
     while True:
         head = session.execute(sa.select(AuditHead.seq, AuditHead.digest)).one()
-        while links := queries.links(session, after=checked, until=head.seq):
+        while links := queries.links(session, after=walk.at.seq, until=head.seq):
             for link in links:
-                if link.seq != checked + 1:
-                    return Verdict(checked, checked + 1, f"Event {checked + 1} is missing.")
-                digest = chain.digest(box, previous, link)
-                if digest != link.digest:
-                    return Verdict(checked, link.seq, f"Event {link.seq} was changed.")
-                previous, checked = digest, link.seq
-        if checked != head.seq or previous != head.digest:
+                verdict = walk.step(link, chain.line(link) if anchors else b"")
+                if verdict is not None:
+                    return verdict
+        checked = walk.at.seq
+        if (checked, walk.at.digest) != (head.seq, head.digest):
             return Verdict(checked, checked + 1, f"The log ends at {checked}, but {head.seq} events were written.")
         newest = session.scalar(sa.select(sa.func.max(AuditEvent.seq))) or 0
         if newest <= checked:
-            return Verdict(checked, None, None)
-        if session.scalar(sa.select(AuditHead.seq)) == head.seq:
+            return walk.end()
+        if queries.newest(session) == head.seq:
             return Verdict(checked, checked + 1, f"Event {checked + 1} was added past the end of the log.")

@@ -3,36 +3,84 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import click
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy.orm import Session
 
-from govern.audit import export, queries, service
+from govern.audit import export, queries, service, walk
+from govern.audit.service import AuditBroken
+from govern.audit.walk import Anchor, Verdict
+from govern.checkpoints import export as checkpoint_export
+from govern.checkpoints import rules as checkpoint_rules
+from govern.checkpoints import signing
 from govern.cli import host, output
-from govern.core.errors import GovernError
+from govern.core.errors import InvalidInput
+from govern.evidence import queries as evidence
+from govern.evidence import rules as signatures
 
-
-class Broken(GovernError):
-    """The audit log does not hold."""
-
-    code = "audit_broken"
+LONGEST_LINE = 2**20
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group()
 def audit() -> None:
-    """Verify and read the audit log."""
+    """Verify, read and hand out the audit log."""
 
 
 @audit.command()
+@click.argument("file", type=FILE, required=False)
+@click.option("--checkpoints", type=FILE, help="Signed checkpoints, kept outside: what shows that a tail was cut.")
+@click.option(
+    "--key", "key_file", type=FILE,
+    help="The public key, from `govern evidence key`. With it and --checkpoints a FILE needs no ring, network or database.",
+)  # fmt: skip
+@click.option(
+    "--after", type=click.IntRange(0), default=0, metavar="SEQ",
+    help="FILE is a part that begins behind this event, of which there is a checkpoint.",
+)  # fmt: skip
 @host.as_json
-def verify(as_json: bool) -> None:
-    """Walk the whole chain. Exit code 1 when an event was changed, removed or cut off."""
-    with host.opened() as govern, govern.unit_of_work.reading() as session:
-        verdict = service.verify(session, govern.box)
+def verify(file: Path | None, checkpoints: Path | None, key_file: Path | None, after: int, as_json: bool) -> None:
+    """Walk the whole chain: in the database, or in FILE, an export as JSON lines. Exit code 1 where it does not hold."""
+    public = signatures.read_public(key_file.read_bytes()) if key_file else None
+    if file is not None and public is not None:
+        if checkpoints is None:
+            raise InvalidInput("Without the ring only checkpoints prove anything. Add --checkpoints FILE.")
+        verdict = walk.verify_lines(_lines(file), _anchors(checkpoints, public), None, after=after)
+    else:
+        with host.opened() as govern, govern.unit_of_work.reading() as session:
+            anchors = _anchors(checkpoints, public or _public(session)) if checkpoints else {}
+            if file is None:
+                verdict = service.verify(session, govern.box, anchors)
+            else:
+                verdict = walk.verify_lines(_lines(file), anchors, govern.box, after=after)
+    _show(verdict, as_json=as_json, tail=file is None or checkpoints is not None)
+
+
+def _show(verdict: Verdict, *, as_json: bool, tail: bool) -> None:
     row = {"ok": verdict.problem is None, "events": verdict.events, "broken_at": verdict.broken_at, "problem": verdict.problem}
     if verdict.problem is None or as_json:
-        output.show_one(row, as_json=as_json, sentence=f"All {verdict.events} events hold.")
+        unseen = "" if tail else " Whether later ones were cut off shows only with --checkpoints."
+        output.show_one(row, as_json=as_json, sentence=f"All {verdict.events} events hold.{unseen}")
     if verdict.problem is not None:
-        raise Broken(f"The audit log does not hold. {verdict.problem} The {verdict.events} events before it do.")
+        raise AuditBroken(f"The audit log does not hold. {verdict.problem} The {verdict.events} events before it do.")
+
+
+def _public(session: Session) -> Ed25519PublicKey:
+    return signatures.read_public(evidence.public_key(session).public_pem.encode("ascii"))
+
+
+def _anchors(file: Path, public: Ed25519PublicKey) -> dict[int, Anchor]:
+    return checkpoint_rules.anchors_of(_lines(file), public)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file with their line breaks. What is longer than any of ours comes in pieces, which are no lines."""
+    with path.open("rb") as file:
+        while line := file.readline(LONGEST_LINE):
+            yield line
 
 
 @audit.command("list")
@@ -55,17 +103,35 @@ def list_events(action: str | None, subject: str | None, limit: int, as_json: bo
     output.show(rows, columns, as_json=as_json, empty="Nothing has been done yet.")
 
 
+AFTER = click.option(
+    "--after", type=click.IntRange(0), default=0, metavar="SEQ", help="Go on behind this event: the last one that you have."
+)
+
+
 @audit.command("export")
 @click.option(
     "--format", "form", type=click.Choice(list(export.FORMATS)), default="jsonl", show_default=True,
     help="jsonl has every column and can be verified; ocsf is for a SIEM (OCSF 1.4.0, class Entity Management).",
 )  # fmt: skip
-@click.option(
-    "--after", type=click.IntRange(0), default=0, metavar="SEQ", help="Go on behind this event: the last one that you have."
-)
+@AFTER
 def hand_out(form: str, after: int) -> None:
     """Write the log to standard output, oldest first, a line of JSON per event."""
     with host.opened() as govern:
-        for chunk in export.chunks(govern.unit_of_work, form, after=after):
-            sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
+        _write(export.chunks(govern.unit_of_work, form, after=after))
+
+
+@audit.command()
+@AFTER
+@click.option("--sign", is_flag=True, help="First sign the log up to its newest event.")
+def checkpoints(after: int, sign: bool) -> None:
+    """Write the signed checkpoints to standard output, oldest first, a line each: what `verify --checkpoints` reads."""
+    with host.opened() as govern:
+        if sign:
+            signing.sign_newest(govern.unit_of_work, host.host_actor())
+        _write(checkpoint_export.chunks(govern.unit_of_work, after=after))
+
+
+def _write(chunks: Iterator[bytes]) -> None:
+    for chunk in chunks:
+        sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()

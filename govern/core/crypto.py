@@ -119,9 +119,9 @@ class SecretBox:
         except (ValueError, InvalidTag) as error:
             raise CannotOpen("The sealed value does not belong to this place or this ring.") from error
 
-    def fingerprint(self, purpose: str, value: str) -> str:
+    def fingerprint(self, purpose: str, value: str | bytes) -> str:
         """A keyed hash (hex) by which a value is found again without being kept."""
-        return hmac.digest(self._derive(purpose), value.encode(), "sha256").hex()
+        return hmac.digest(self._derive(purpose), value.encode() if isinstance(value, str) else value, "sha256").hex()
 
     def _derive(self, purpose: str) -> bytes:
         key = self._derived.get(purpose)

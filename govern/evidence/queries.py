@@ -45,8 +45,8 @@ def with_seal(session: Session, row: Evidence) -> list[Evidence]:
 
 
 def public_key(session: Session) -> EvidenceKey:
-    """The key that checks evidence. Raises NotFound until the first evidence was signed."""
+    """The key that checks evidence and checkpoints. Raises NotFound until something was signed."""
     row = session.scalars(sa.select(EvidenceKey).order_by(EvidenceKey.slot.desc()).limit(1)).one_or_none()
     if row is None:
-        raise NotFound("No evidence was signed yet; its key is made with the first.")
+        raise NotFound("Nothing was signed yet; the key is made with the first evidence or checkpoint.")
     return row

@@ -61,12 +61,12 @@ def read_public(pem: bytes) -> Ed25519PublicKey:
     except ValueError:
         public = None
     if not isinstance(public, Ed25519PublicKey):
-        raise InvalidInput("That is not the public key of evidence. It is a PEM file, from `govern evidence key`.")
+        raise InvalidInput("That is not the public key of what was signed. It is a PEM file, from `govern evidence key`.")
     return public
 
 
-def check(file: bytes, public: Ed25519PublicKey) -> dict[str, Any]:
-    """The document of a file that is exactly what was signed with this key. Raises EvidenceBroken."""
+def check(file: bytes, public: Ed25519PublicKey, form: str = FORMAT) -> dict[str, Any]:
+    """The document of a file in this format that is exactly what was signed with this key. Raises EvidenceBroken."""
     try:
         whole = json.loads(file.decode("utf-8"))
         document, signature = whole["document"], whole["signature"]
@@ -77,9 +77,9 @@ def check(file: bytes, public: Ed25519PublicKey) -> dict[str, Any]:
         }
         # Other bytes with the same meaning would pass the signature: compared is the file as it must have been written.
         same = canonical(expected) + b"\n" == file
-        known = document["format"] == FORMAT
+        known = document["format"] == form
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise EvidenceBroken("This is not an evidence file, or it was changed.") from None
+        raise EvidenceBroken("This is no signed file, or it was changed.") from None
     if not same or not known:
         raise EvidenceBroken("The file was changed, or it was signed with another key.")
     try:

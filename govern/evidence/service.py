@@ -24,17 +24,17 @@ def sign(uow: UnitOfWork, kind: str, subject_id: str, facts: Mapping[str, Any]) 
     known = queries.find(uow.session, kind, subject_id)
     if known is not None:
         return known
-    key, private = _key(uow)
+    key_id, private = signing_key(uow)
     evidence_id = uow.new_id("evd")
     document = {
         "format": rules.FORMAT, "id": evidence_id, "kind": kind, "subject": subject_id, "signed_at": uow.now.isoformat(), **facts,
     }  # fmt: skip
     row = Evidence(
-        id=evidence_id, kind=kind, subject_id=subject_id, key_id=key.id, created_at=uow.now,
+        id=evidence_id, kind=kind, subject_id=subject_id, key_id=key_id, created_at=uow.now,
         file=rules.signed_file(document, private).decode("utf-8"),
     )  # fmt: skip
     uow.session.add(row)
-    audit.record(uow, "evidence.signed", row, kind=kind, about=subject_id, key=key.id)
+    audit.record(uow, "evidence.signed", row, kind=kind, about=subject_id, key=key_id)
     return row
 
 
@@ -51,7 +51,8 @@ def pdf(session: Session, box: SecretBox, evidence_id: str) -> bytes:
     return envelope.signed(pages(files, key.id), files, _opened(box, key))
 
 
-def _key(uow: UnitOfWork) -> tuple[EvidenceKey, Ed25519PrivateKey]:
+def signing_key(uow: UnitOfWork) -> tuple[str, Ed25519PrivateKey]:
+    """The id of the one key that signs, and its private half; it is made at the first call."""
     query = sa.select(EvidenceKey).where(EvidenceKey.slot == SLOT).options(undefer(EvidenceKey.sealed))
     row = uow.session.scalars(query).one_or_none()
     if row is None:
@@ -72,7 +73,7 @@ def _key(uow: UnitOfWork) -> tuple[EvidenceKey, Ed25519PrivateKey]:
         except sa.exc.IntegrityError:  # another worker made it at the same moment
             pass
         row = uow.session.scalars(query.execution_options(populate_existing=True)).one()
-    return row, _opened(uow.box, row)
+    return row.id, _opened(uow.box, row)
 
 
 def _opened(box: SecretBox, key: EvidenceKey) -> Ed25519PrivateKey:

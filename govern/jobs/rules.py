@@ -24,6 +24,7 @@ NAMES: Final = (
     "offboarding.seal",
     "approvals.expire",
     "batches.follow",
+    "audit.checkpoint",
     "housekeeping",
 )
 """What can be asked for by hand. `govern/worker/jobs.py` says what each does and how often."""

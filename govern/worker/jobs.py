@@ -15,6 +15,7 @@ from govern.batches import queries as batch_queries
 from govern.batches import service as batches
 from govern.bootstrap import Govern
 from govern.budgets import service as budgets
+from govern.checkpoints import signing
 from govern.core.clock import utcnow
 from govern.core.uow import Actor, ActorKind
 from govern.findings import evaluate as findings
@@ -72,6 +73,7 @@ def timetable(settings: Settings) -> tuple[Job, ...]:
         Job("offboarding.seal", timedelta(hours=1), seal_removals, after="usage.sync"),
         Job("approvals.expire", timedelta(minutes=5), expire_approvals),
         Job("batches.follow", timedelta(minutes=1), follow_batches),
+        Job("audit.checkpoint", timedelta(minutes=settings.audit.checkpoint_minutes), sign_checkpoint),
         Job("housekeeping", timedelta(hours=6), housekeeping.run),
     )
 
@@ -224,3 +226,9 @@ def reconcile_keys(govern: Govern, _progress: Progress) -> Report:
     outside = govern.need_outside()
     second_look = timedelta(seconds=govern.settings.removal.second_look_seconds)
     return key_sync.reconcile(govern.unit_of_work, outside.directory, outside.issuer, second_look=second_look)
+
+
+def sign_checkpoint(govern: Govern, _progress: Progress) -> Report:
+    """Sign the audit log up to its newest event, unless nothing happened since."""
+    signed = signing.sign_newest(govern.unit_of_work, Actor(ActorKind.JOB, "audit.checkpoint", "audit.checkpoint"))
+    return {"signed": int(signed is not None)}

@@ -67,6 +67,7 @@ NOT_AUDITED = {
     "govern/identity/service.py:touch": "that a session is in use is no change",
     "govern/identity/service.py:remember_sign_in": "a sign-in that has not happened yet",
     "govern/identity/service.py:recall_sign_in": "a sign-in that has not happened yet; `sign_in` records it",
+    "govern/checkpoints/service.py:sign": "it is about the log; an event of it would owe the next checkpoint, and so on",
     "govern/identity/service.py:forget_old": "housekeeping of what is over",
 }
 """Commands that record nothing, each with its reason."""

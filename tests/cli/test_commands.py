@@ -231,6 +231,37 @@ def test_the_audit_log_is_handed_out_and_gone_on_with(command: Govern) -> None:
     assert (told["class_uid"], told["metadata"]["sequence"], told["unmapped"]["digest"]) == (3004, 3, lines[2]["digest"])
 
 
+def test_an_exported_audit_log_is_verified_far_from_the_database(
+    command: Govern, host: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    files = {"log.jsonl": "audit export", "signed.jsonl": "audit checkpoints --sign", "key.pem": "evidence key"}
+    for name in ("one", "two", "three"):
+        command(f"token create {name} --role auditor")
+    for file, line in {"": "audit checkpoints --sign", **files}.items():
+        answer = command(line)
+        assert answer.code == 0
+        if file:
+            (tmp_path / file).write_text(answer.out, encoding="utf-8")
+    assert len((tmp_path / "signed.jsonl").read_text().splitlines()) == 2  # making the key was an event too
+    assert command("audit verify --checkpoints signed.jsonl").code == 0
+    by_ring = command("audit verify log.jsonl")
+    assert by_ring.out == "All 4 events hold. Whether later ones were cut off shows only with --checkpoints.\n"
+    assert command("audit verify log.jsonl --checkpoints signed.jsonl --json").json["ok"] is True
+
+    for name in ("GOVERN_DATABASE_URL", "GOVERN_SEALING_KEYS"):
+        host.delenv(name)
+    assert command("audit verify log.jsonl --key key.pem").code == 2
+    offline = "audit verify log.jsonl --checkpoints signed.jsonl --key key.pem"
+    assert command(offline).out == "All 4 events hold.\n"
+    log = (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "log.jsonl").write_text("".join(log[:-1]), encoding="utf-8")
+    cut = command(offline)
+    assert (cut.code, "ends at 3, but a checkpoint of event 4 was signed" in cut.err) == (1, True)
+    (tmp_path / "log.jsonl").write_text("".join(log[3:]), encoding="utf-8")
+    assert command(f"{offline} --after 3").code == 0
+    assert command(offline).code == 1
+
+
 def test_the_inventory_is_listed_searched_and_its_log_told(command: Govern, project: str, openai: FakeOpenAI) -> None:
     openai.make_personal_key(EVE, "Search", "eve's own")
     assert command("sync directory").code == 0

@@ -11,6 +11,7 @@ from flask import Flask
 from govern.web.api import (
     alerts,
     approvals,
+    audit_checkpoints,
     audit_events,
     batches,
     budgets,
@@ -60,6 +61,7 @@ _SLICES: Final = (
     reports,
     budgets,
     alerts,
+    audit_checkpoints,
     audit_events,
     jobs,
     tokens,

@@ -58,11 +58,19 @@ class AuditEvents(MethodView):
     def get(self, args: dict[str, Any]) -> dict[str, Any]:
         """List audit events, newest first."""
         rows = queries.events(
-            reads(), before=_seq(paging.after_id(args.get("cursor"))), limit=args["limit"] + 1,
+            reads(), before=seq_of(paging.after_id(args.get("cursor"))), limit=args["limit"] + 1,
             subject_id=args.get("subject"), actor_id=args.get("actor"), action=args.get("action"),
         )  # fmt: skip
         items, following = paging.page(rows, args["limit"], lambda row: str(row.seq))
         return {"items": items, "next": following}
+
+
+def after_field() -> ma.fields.Integer:
+    """The field `after`."""
+    return ma.fields.Integer(
+        load_default=0, validate=ma.validate.Range(0, 2**63 - 1),
+        metadata={"description": "Go on behind the event with this `seq`: the last one that you have."},
+    )  # fmt: skip
 
 
 class ExportQuery(Schema):
@@ -72,10 +80,7 @@ class ExportQuery(Schema):
         load_default="jsonl", validate=ma.validate.OneOf(list(export.FORMATS)),
         metadata={"description": "`jsonl`: every column, verifiable. `ocsf`: OCSF 1.4.0, class Entity Management."},
     )  # fmt: skip
-    after = ma.fields.Integer(
-        load_default=0, validate=ma.validate.Range(0, 2**63 - 1),
-        metadata={"description": "Go on behind the event with this `seq`: the last one that you have."},
-    )  # fmt: skip
+    after = after_field()
 
 
 @blueprint.route("/export")
@@ -98,7 +103,8 @@ def exported(form: str, after: int) -> Response:
     return answer
 
 
-def _seq(text: str | None) -> int | None:
+def seq_of(text: str | None) -> int | None:
+    """The number in a cursor. Raises InvalidInput for what is none."""
     if text is None:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 18:

@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 
+from govern.audit.walk import Verdict, verify_lines
+from govern.checkpoints import signing
+from govern.checkpoints.rules import anchors_of
+from govern.core.uow import Actor, ActorKind
+from govern.evidence.rules import read_public
 from tests.given import EVE, MAL, MAX
 from tests.web.conftest import Caller, Door
 
@@ -177,6 +182,14 @@ def test_the_audit_log_is_streamed_and_gone_on_with(full: Door) -> None:
     assert [json.loads(line)["metadata"]["uid"] for line in rest] == [one["id"] for one in told[-2:]]
     assert auditor.get("/audit-events/export?format=xml").status_code == 422
     assert auditor.get("/audit-events/export?after=-1").status_code == 422
+    job = Actor(ActorKind.JOB, "audit.checkpoint", "audit.checkpoint")
+    assert signing.sign_newest(full.govern.unit_of_work, job) is not None
+    [signed] = auditor.get("/audit-checkpoints").get_json()["items"]
+    file = auditor.get("/audit-checkpoints/export").data
+    assert (file.decode(), auditor.get(f"/audit-checkpoints/export?after={signed['seq']}").data) == (signed["line"], b"")
+    public = read_public(full.api(None).get("/evidence/key").get_json()["public_pem"].encode())
+    log = auditor.get("/audit-events/export").data.splitlines(keepends=True)[: signed["seq"]]
+    assert verify_lines(log, anchors_of([file], public), None) == Verdict(signed["seq"], None, None)
     page = full.browser("auditor")
     assert len(page.get("/audit-events/export?format=ocsf").data.splitlines()) >= len(told)
     assert page.get("/audit-events/export?format=xml").status_code == 422

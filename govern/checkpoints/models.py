@@ -1,0 +1,29 @@
+"""The checkpoints that were signed. The database itself refuses to change or delete one (triggers in the migration)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from govern.audit.walk import Anchor
+from govern.core.db import Base, UTCDateTime
+
+
+class Checkpoint(Base):
+    """The audit log up to the event `seq`, signed. `line` is what is handed out: one line of JSON with its line break."""
+
+    __tablename__ = "audit_checkpoints"
+
+    seq: Mapped[int] = mapped_column(sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    digest: Mapped[str] = mapped_column(sa.String(64))
+    root: Mapped[str] = mapped_column(sa.String(64))
+    key_id: Mapped[str] = mapped_column(sa.ForeignKey("evidence_keys.id"))
+    line: Mapped[str] = mapped_column(sa.Text)
+
+    @property
+    def anchor(self) -> Anchor:
+        """What it says of the log."""
+        return Anchor(self.seq, self.digest, self.root)
