@@ -19,7 +19,7 @@ from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput
 from govern.people import queries as people
 from govern.usage import chargeback as charges
-from govern.usage import exports, focus, queries, reports
+from govern.usage import exports, focus, queries, reasons, reports
 from govern.usage.exports import Sheet
 from govern.usage.names import By, Whose
 from govern.usage.questions import STEPS, Line, Only, Question, View
@@ -28,7 +28,7 @@ from govern.usage.rules import DAY
 Command = TypeVar("Command", bound=Callable[..., Any])
 _DAYS: Final = click.DateTime(formats=["%Y-%m-%d"])
 _NOT_KNOWN: Final = "none"
-_LIMITS: Final = ("project", "person", "team", "cost_centre", "key", "model", "endpoint", "line_item")
+_LIMITS: Final = ("project", "person", "team", "cost_centre", "key", "model", "endpoint", "line_item", "reason")
 
 
 def about_range(command: Command) -> Command:
@@ -250,6 +250,35 @@ def accuracy(*, first: datetime | None, last: datetime | None, as_json: bool) ->
 
 def _per_cent(share: Decimal | None) -> str | None:
     return None if share is None else f"{share * 100:.2f} %"
+
+
+@report.command()
+@click.option("--from", "first", type=_DAYS, help="The first UTC day. Without it 30 days before the end.")
+@click.option("--to", "last", type=_DAYS, help="The last UTC day. Without it today.")
+@host.as_json
+def ownerless(*, first: datetime | None, last: datetime | None, as_json: bool) -> None:
+    """Why spend has no person, how much for each reason, and what to do about it."""
+    asked = _Asked.of(first, last, "best", {})
+    with host.opened() as govern, govern.unit_of_work.reading() as session:
+        found = reasons.ownerless(session, asked.start, asked.end)
+        whole = queries.totals(session, asked.start, asked.end)
+        fresh = queries.freshness(session)
+    rows = [
+        {
+            "whose": each.whose, "reason": each.reason or None, "title": each.words.title, "remedy": each.words.remedy,
+            "amount_usd": each.figure.amount, "billed_usd": each.figure.billed, "estimated_usd": each.figure.estimated,
+            "requests": each.counts.requests,
+        }
+        for each in found
+    ]  # fmt: skip
+    columns = {"whose": "Whose", "title": "Why", "amount_usd": "USD", "billed_usd": "Billed", "estimated_usd": "Estimated"}
+    output.show(rows, columns, as_json=as_json, empty="Everything in these days has a person.")
+    if as_json:
+        return
+    for each in {each.reason: each for each in found}.values():
+        click.echo(f"{each.words.title}: {each.words.remedy}")
+    own, nobody = output.cell(whole.projects), output.cell(whole.unattributed)
+    click.echo(f"Projects' own {own} USD, unattributed {nobody} USD, of {output.cell(whole.whole.amount)} USD. {_reach(fresh)}")
 
 
 @report.command("focus")

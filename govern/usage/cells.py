@@ -33,21 +33,22 @@ from govern.usage.standing import on_day, standings
 from govern.usage.stretches import Stretch, holding, lacking
 
 JOB: Final = Actor(ActorKind.JOB, "usage.roll_up", "usage.roll_up")
-DIMENSIONS: Final = ("whose", "project", "key", "person", "team", "cost_centre", "model", "endpoint", "line_item")
+DIMENSIONS: Final = ("whose", "project", "key", "person", "team", "cost_centre", "model", "endpoint", "line_item", "reason")
 KEPT: Final[dict[Cube, tuple[str, ...]]] = {
     Cube.TOTALS: ("whose",),
     Cube.MODELS: ("whose", "model", "endpoint", "line_item"),
     Cube.PROJECTS: ("whose", "project"),
+    Cube.REASONS: ("whose", "project", "reason"),
     Cube.TEAMS: ("whose", "team", "cost_centre"),
     Cube.KINDS: ("whose", "project", "model", "endpoint", "line_item"),
     Cube.TEAM_KINDS: ("whose", "team", "cost_centre", "model", "endpoint"),
     Cube.PEOPLE: ("whose", "person", "team", "cost_centre"),
-    Cube.HOLDERS: ("whose", "project", "key", "person", "team", "cost_centre"),
+    Cube.HOLDERS: ("whose", "project", "key", "person", "team", "cost_centre", "reason"),
 }
 """What each rollup keeps apart, from the smallest to the largest."""
 _MADE_FROM: Final = {
     Cube.TOTALS: Cube.KINDS, Cube.MODELS: Cube.KINDS, Cube.PROJECTS: Cube.KINDS, Cube.TEAMS: Cube.TEAM_KINDS,
-    Cube.PEOPLE: Cube.HOLDERS,
+    Cube.PEOPLE: Cube.HOLDERS, Cube.REASONS: Cube.HOLDERS,
 }  # fmt: skip
 MONEY: Final = ("billed", "estimated", "best_billed", "best_estimated")
 COUNTS: Final = ("requests", "input_tokens", "cached_tokens", "output_tokens", "unpriced_tokens")
@@ -153,7 +154,7 @@ def _day_cells(days: Sequence[date]) -> list[sa.Select[Any]]:
     kept: dict[str, Any] = {
         "whose": whose(d.person_id, d.project_remote_id), "project": d.project_remote_id, "key": KEY, "person": d.person_id,
         "team": sa.func.coalesce(standing.c.team, ""), "cost_centre": sa.func.coalesce(standing.c.cost_centre, ""),
-        "model": d.model, "endpoint": d.endpoint,
+        "model": d.model, "endpoint": d.endpoint, "reason": d.reason,
     }  # fmt: skip
 
     def cells(cube: Cube, without: str = "") -> sa.Select[Any]:

@@ -28,6 +28,7 @@ def rows(session: Session, question: Question, prices: PriceBook) -> list[Row]:
         By.WHOSE: whose(s.person_id, s.project_remote_id), By.PROJECT: s.project_remote_id, By.PERSON: s.person_id,
         By.KEY: sa.case((s.key_id != "", s.key_id), else_=s.api_key_remote_id), By.MODEL: s.model, By.ENDPOINT: s.endpoint,
         By.TEAM: sa.func.coalesce(standing.c.team, ""), By.COST_CENTRE: sa.func.coalesce(standing.c.cost_centre, ""),
+        By.REASON: sa.type_coerce(s.reason, sa.Text),
     }  # fmt: skip
     second = sa.type_coerce(f.bucket_start, sa.BigInteger)
     hour = second - second % 3600

@@ -180,7 +180,7 @@ class DailySpend(Base):
     `counts` says whether the row belongs to the figure that counts: of a settled day the billed rows; of another day, project
     by project, the clock that shows more. `unpriced_tokens` are tokens of models that have no price (or
     images, seconds…, where that is what is counted). A bill
-    names no endpoint: it is '' on billed rows.
+    names no endpoint: it is '' on billed rows. `reason` is the `Reason` of rows without a person.
     """
 
     __tablename__ = "daily_spend"
@@ -197,6 +197,7 @@ class DailySpend(Base):
     person_id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
     model: Mapped[str] = mapped_column(sa.Text, primary_key=True)
     endpoint: Mapped[str] = mapped_column(sa.String(60), primary_key=True, server_default=sa.text("''"))
+    reason: Mapped[str] = mapped_column(sa.String(20), primary_key=True, server_default=sa.text("''"))
     key_id: Mapped[str] = mapped_column(sa.String(40))
     counts: Mapped[bool]
     amount: Mapped[Decimal] = mapped_column(Money)
@@ -212,6 +213,7 @@ class Cube(StrEnum):
 
     TOTALS = "totals"
     PROJECTS = "projects"
+    REASONS = "reasons"
     MODELS = "models"
     TEAMS = "teams"
     KINDS = "kinds"
@@ -244,6 +246,7 @@ class SpendCell(Base):
     model: Mapped[str] = mapped_column(sa.Text)
     endpoint: Mapped[str] = mapped_column(sa.String(60))
     line_item: Mapped[str] = mapped_column(sa.Text)
+    reason: Mapped[str] = mapped_column(sa.String(20), server_default=sa.text("''"))
     billed: Mapped[Decimal] = mapped_column(Money)
     estimated: Mapped[Decimal] = mapped_column(Money)
     best_billed: Mapped[Decimal] = mapped_column(Money)

@@ -17,7 +17,7 @@ from govern.usage.models import DailySpend
 
 class By(StrEnum):
     """What to group by. KEY: our key's id, or OpenAI's key id for a key that is not ours. WHOSE: a person's, a project's own,
-    or unattributed. The times are UTC; a week begins on Monday."""
+    or unattributed. REASON: why it has no person (`models.Reason`). The times are UTC; a week begins on Monday."""
 
     PROJECT = "project"
     PERSON = "person"
@@ -28,6 +28,7 @@ class By(StrEnum):
     ENDPOINT = "endpoint"
     LINE_ITEM = "line_item"
     WHOSE = "whose"
+    REASON = "reason"
     HOUR = "hour"
     DAY = "day"
     WEEK = "week"

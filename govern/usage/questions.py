@@ -43,6 +43,7 @@ class Only:
     endpoint: str | None = None
     line_item: str | None = None
     whose: Whose | None = None
+    reason: str | None = None
 
     def limited(self) -> frozenset[By]:
         """What is limited."""
@@ -52,6 +53,7 @@ class Only:
 LIMITS: Final = {
     "project_id": By.PROJECT, "person_id": By.PERSON, "person_ids": By.PERSON, "key_id": By.KEY, "model": By.MODEL,
     "team": By.TEAM, "cost_centre": By.COST_CENTRE, "endpoint": By.ENDPOINT, "line_item": By.LINE_ITEM, "whose": By.WHOSE,
+    "reason": By.REASON,
 }  # fmt: skip
 EVERYTHING: Final = Only()
 

@@ -23,7 +23,7 @@ from govern.usage.rules import BY_ENDPOINT, COSTS, CURRENCY
 _NANO: Final = FINEST // 10**9
 
 Kind = tuple[str, str, str, str]  # endpoint, model, batch, tier
-Place = tuple[str, str, str, str, str]  # project, API key, person, model, endpoint
+Place = tuple[str, str, str, str, str, str]  # project, API key, person, model, endpoint, reason
 
 
 class _Rates:
@@ -65,18 +65,19 @@ def recompute(session: Session, days: Collection[date], prices: PriceBook) -> No
 
 
 def _billed(session: Session, days: list[date]) -> None:
-    zero = sa.literal(0)
+    zero, reason = sa.literal(0), sa.type_coerce(CostSeries.reason, sa.Text)
     billed = (
         sa.select(
             CostFact.day, sa.literal(Clock.BILLED.value), CostSeries.project_remote_id, CostSeries.api_key_remote_id,
-            CostSeries.person_id, CostSeries.model, sa.literal(""), sa.func.max(CostSeries.key_id), sa.true(),
+            CostSeries.person_id, CostSeries.model, sa.literal(""), reason, sa.func.max(CostSeries.key_id), sa.true(),
             sa.func.sum(CostFact.amount),
             zero, zero, zero, zero, zero,
         )
         .join(CostSeries, CostSeries.id == CostFact.series_id)
         .where(CostFact.day.in_(days), CostSeries.currency == CURRENCY)
         .group_by(
-            CostFact.day, CostSeries.project_remote_id, CostSeries.api_key_remote_id, CostSeries.person_id, CostSeries.model
+            CostFact.day, CostSeries.project_remote_id, CostSeries.api_key_remote_id, CostSeries.person_id, CostSeries.model,
+            reason,
         )
     )  # fmt: skip
     names = [column.name for column in DailySpend.__table__.columns]
@@ -88,8 +89,9 @@ def _estimated(session: Session, day: date, prices: PriceBook) -> None:
     # Rows of one series with the same detail were added up before; `buckets` says how often the detail stands.
     query = (
         sa.select(
-            s.project_remote_id, s.api_key_remote_id, s.person_id, s.model, s.endpoint, s.key_id, s.batch, s.service_tier,
-            u.buckets, u.requests, u.input_tokens, u.cached_tokens, u.cache_write_tokens, u.output_tokens, u.quantity, u.detail,
+            s.project_remote_id, s.api_key_remote_id, s.person_id, s.model, s.endpoint, sa.type_coerce(s.reason, sa.Text),
+            s.key_id, s.batch, s.service_tier, u.buckets, u.requests, u.input_tokens, u.cached_tokens, u.cache_write_tokens,
+            u.output_tokens, u.quantity, u.detail,
         )
         .join(s, s.id == u.series_id)
         .where(u.day == day)
@@ -97,10 +99,10 @@ def _estimated(session: Session, day: date, prices: PriceBook) -> None:
     rates = _Rates(prices, day)
     # Key, nano-dollars, requests, input, cached and output tokens, and what has no price.
     sums: dict[Place, list[Any]] = defaultdict(lambda: ["", 0, 0, 0, 0, 0, 0])
-    for project, api_key, person, model, endpoint, key_id, batch, tier, count, *totals in session.execute(query):
+    for project, api_key, person, model, endpoint, reason, key_id, batch, tier, count, *totals in session.execute(query):
         measures = Measures(*totals)
         # What a tool costs is billed without a model, whichever model called it: both clocks shall say the same.
-        cell = sums[project, api_key, person, "" if endpoint in BY_ENDPOINT else model, endpoint]
+        cell = sums[project, api_key, person, "" if endpoint in BY_ENDPOINT else model, endpoint, reason]
         cell[0] = max(cell[0], key_id)
         cell[2] += measures.requests
         cell[3] += measures.input_tokens

@@ -26,7 +26,7 @@ from govern.usage.stretches import cover
 _CELLS: Final[dict[By, Any]] = {
     By.WHOSE: SpendCell.whose, By.PROJECT: SpendCell.project, By.KEY: SpendCell.key, By.PERSON: SpendCell.person,
     By.TEAM: SpendCell.team, By.COST_CENTRE: SpendCell.cost_centre, By.MODEL: SpendCell.model,
-    By.ENDPOINT: SpendCell.endpoint, By.LINE_ITEM: SpendCell.line_item,
+    By.ENDPOINT: SpendCell.endpoint, By.LINE_ITEM: SpendCell.line_item, By.REASON: SpendCell.reason,
 }  # fmt: skip
 _FEW: Final = 300
 """So many people are quicker found by their own rows than among everybody's cells."""
@@ -82,7 +82,7 @@ def _daily(session: Session, question: Question) -> Source:
     columns: dict[By, Any] = {
         By.WHOSE: whose(d.person_id, d.project_remote_id), By.PROJECT: d.project_remote_id, By.KEY: KEY, By.PERSON: d.person_id,
         By.TEAM: sa.func.coalesce(standing.c.team, ""), By.COST_CENTRE: sa.func.coalesce(standing.c.cost_centre, ""),
-        By.MODEL: d.model, By.ENDPOINT: d.endpoint,
+        By.MODEL: d.model, By.ENDPOINT: d.endpoint, By.REASON: d.reason,
     }  # fmt: skip
     is_bill = d.clock == Clock.BILLED
     counted = {View.BEST: d.counts, View.BILLED: is_bill, View.ESTIMATED: ~is_bill}[question.view]
@@ -108,6 +108,7 @@ def _bill(session: Session, question: Question) -> Source:
         By.WHOSE: whose(s.person_id, s.project_remote_id), By.PROJECT: s.project_remote_id, By.PERSON: s.person_id,
         By.KEY: sa.case((s.key_id != "", s.key_id), else_=s.api_key_remote_id), By.MODEL: s.model, By.LINE_ITEM: s.line_item,
         By.TEAM: sa.func.coalesce(standing.c.team, ""), By.COST_CENTRE: sa.func.coalesce(standing.c.cost_centre, ""),
+        By.REASON: sa.type_coerce(s.reason, sa.Text),
     }  # fmt: skip
     joined = sa.join(f, s, s.id == f.series_id)
     return Source(
@@ -150,6 +151,7 @@ def limits(session: Session, only: Only, columns: dict[By, Any], api_key: Any = 
     plain = {
         By.PERSON: only.person_id, By.MODEL: only.model, By.TEAM: only.team, By.COST_CENTRE: only.cost_centre,
         By.ENDPOINT: only.endpoint, By.LINE_ITEM: only.line_item, By.WHOSE: only.whose.value if only.whose else None,
+        By.REASON: only.reason,
     }  # fmt: skip
     found += [columns[by] == value for by, value in plain.items() if value is not None]
     if person is not None:  # by their people, rows are found by an index

@@ -13,14 +13,14 @@ from freezegun import freeze_time
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from govern.core.db import Money, to_nano
+from govern.core.db import to_nano
 from govern.keys.models import KeyVersion
 from govern.people import directory
 from govern.people.models import Assignment
 from govern.projects.models import Project
-from govern.usage import cells, queries
-from govern.usage.models import Basis, CostFact, CostSeries, Reason, UsageSeries
-from govern.usage.names import By
+from govern.usage import cells, queries, reasons
+from govern.usage.models import Basis, CostSeries, Reason, UsageSeries
+from govern.usage.names import By, Whose
 from govern.usage.queries import Only, View
 from govern.usage.sync import run_costs, run_usage
 from govern.usage_ports import CostRow
@@ -219,7 +219,14 @@ def test_people_projects_and_unattributed_add_up_to_the_bill_whatever_happens(wo
             closed = queries.totals(session, date(2026, 3, 1), date(2026, 3, 7), view=View.BILLED)
             sums = [
                 sum((line.figure.amount for line in queries.lines(session, *MARCH, by=by, view=View.BILLED)), Decimal(0))
-                for by in ([By.PERSON, By.PROJECT], [By.TEAM, By.DAY], [By.COST_CENTRE], [By.MODEL, By.LINE_ITEM], [By.KEY])
+                for by in (
+                    [By.PERSON, By.PROJECT],
+                    [By.TEAM, By.DAY],
+                    [By.COST_CENTRE],
+                    [By.MODEL, By.LINE_ITEM],
+                    [By.KEY],
+                    [By.REASON],
+                )
             ]
             teams = {
                 (line.ids[By.DAY], line.ids[By.TEAM])
@@ -261,13 +268,43 @@ def test_spend_that_is_nobodys_says_why(world: World, govern: Govern) -> None:
         billed("2026-03-09", "3", key=made.key_id), billed("2026-03-09", "4", key=None, user="user_gone"),
         billed("2026-03-09", "5", key=own), billed("2026-03-09", "6", key=None, project=None),
     ]  # fmt: skip
-    run_costs(govern.unit_of_work, Reported([], rows), trailing_days=3, backfill_days=9)
+    usage = [
+        used("2026-03-09T10:00", key="key_unknown"), used("2026-03-09T10:00", key=made.key_id), used("2026-03-09T11:00", key=own),
+        used("2026-03-09T10:00", key=None, project=None), used("2026-03-09T11:00", key="key_unknown", user="user_gone"),
+    ]  # fmt: skip
+    pull(govern, Reported(usage, rows))
+    nobodys, projects = Whose.NOBODY, Whose.PROJECT
     with govern.unit_of_work.reading() as session:
-        amounts = sa.select(CostSeries.reason, sa.func.sum(CostFact.amount, type_=Money())).group_by(CostSeries.reason)
-        found = {row[0]: row[1] for row in session.execute(amounts.join(CostFact, CostFact.series_id == CostSeries.id))}
-    assert found == {
+        bill = reasons.ownerless(session, *MARCH, view=View.BILLED)
+        estimate = reasons.ownerless(session, *MARCH, view=View.ESTIMATED)
+        whole = queries.totals(session, *MARCH, view=View.BILLED)
+        by_reason = queries.lines(session, *MARCH, by=[By.REASON], view=View.BILLED)
+        only = Only(reason=Reason.UNKNOWN_KEY)
+        keys = queries.lines(session, *MARCH, by=[By.KEY], view=View.BILLED, only=only)
+        models = queries.lines(session, *MARCH, by=[By.MODEL, By.REASON], view=View.BILLED, only=only)  # not in any cell
+        items = queries.lines(session, *MARCH, by=[By.LINE_ITEM, By.REASON], view=View.BILLED, only=only)
+        hours = queries.lines(
+            session, date(2026, 3, 9), date(2026, 3, 10), by=[By.HOUR, By.REASON], view=View.ESTIMATED, only=Only(whose=projects)
+        )  # fmt: skip
+    assert [(each.whose, each.reason, each.figure.amount) for each in bill] == [
+        (nobodys, Reason.NO_KEY, 6), (projects, Reason.UNKNOWN_MEMBER, 4), (projects, Reason.FOREIGN_ACCOUNT, 3),
+        (projects, Reason.UNKNOWN_KEY, 2), (projects, Reason.NO_KEY, 1),
+    ]  # fmt: skip
+    assert sum(each.figure.amount for each in bill) == whole.projects + whole.unattributed
+    assert {(each.whose, each.reason): each.counts.requests for each in estimate} == {
+        (nobodys, Reason.NO_KEY): 1, (projects, Reason.UNKNOWN_KEY): 1, (projects, Reason.FOREIGN_ACCOUNT): 1,
+        (projects, Reason.UNKNOWN_MEMBER): 1,
+    }  # fmt: skip
+    assert len({each.figure.amount for each in estimate}) == 1, "one key's spend has two reasons: with a user, and without one"
+    assert {line.ids[By.REASON]: line.figure.amount for line in by_reason} == {
         Reason.NO_KEY: 7, Reason.UNKNOWN_KEY: 2, Reason.FOREIGN_ACCOUNT: 3, Reason.UNKNOWN_MEMBER: 4, Reason.NONE: 5,
     }  # fmt: skip
+    assert [(line.ids[By.KEY], line.figure.amount) for line in keys] == [("key_unknown", 2)]
+    assert [line.figure.amount for line in (*models, *items)] == [2, 2]
+    assert [(line.ids[By.HOUR][-3:], line.ids[By.REASON]) for line in hours] == [
+        ("T10", Reason.FOREIGN_ACCOUNT), ("T10", Reason.UNKNOWN_KEY), ("T11", Reason.UNKNOWN_MEMBER),
+    ]  # fmt: skip
+    assert set(reasons.WORDS) == set(Reason)
 
 
 def test_pages_of_lines_follow_one_another(world: World, govern: Govern) -> None:

@@ -10,8 +10,9 @@ from flask.typing import ResponseReturnValue
 from flask.views import MethodView
 
 from govern.core.clock import utcnow
-from govern.usage import chargeback, exports, queries, reports
+from govern.usage import chargeback, exports, queries, reasons, reports
 from govern.usage.chargeback import Chargeback
+from govern.usage.models import Reason
 from govern.usage.names import By, Whose
 from govern.usage.rules import DAY
 from govern.web import scope
@@ -69,6 +70,61 @@ class Movers(MethodView):
             for each in found
         ]  # fmt: skip
         return {"items": items, "freshness": queries.freshness(reads())}
+
+
+class OwnerlessQuery(spend.DaysQuery):
+    """Which UTC days, on which clock."""
+
+    clock = spend.clock_field()
+
+
+class OwnerlessOut(Schema):
+    """What has no person for one reason. `whose`: its project bears it, or nothing at all is known. `remedy`: what to do."""
+
+    whose = ma.fields.Enum(Whose, by_value=True, required=True)
+    reason = ma.fields.Enum(Reason, by_value=True, required=True, metadata={"description": "Empty until a sync has told it."})
+    title = ma.fields.String(required=True)
+    remedy = ma.fields.String(required=True)
+    amount_usd = Usd(required=True)
+    billed_usd = Usd(required=True)
+    estimated_usd = Usd(required=True)
+    requests = ma.fields.Integer(required=True)
+
+
+class OwnerlessReportOut(Schema):
+    """Spend without a person. The items add up to `projects_usd` + `unattributed_usd`, to the last digit."""
+
+    items = ma.fields.List(ma.fields.Nested(OwnerlessOut), required=True)
+    people_usd = Usd(required=True)
+    projects_usd = Usd(required=True)
+    unattributed_usd = Usd(required=True)
+    freshness = ma.fields.Nested(spend.FreshnessOut, required=True)
+
+
+@blueprint.route("/ownerless")
+class OwnerlessReport(MethodView):
+    """Spend without a person."""
+
+    @requires("usage:read")
+    @blueprint.arguments(OwnerlessQuery, location="query")
+    @blueprint.response(200, OwnerlessReportOut)
+    def get(self, args: dict[str, Any]) -> dict[str, Any]:
+        """Show why spend has no person, how much for each reason, and what to do about it."""
+        scope.check_anyone("usage:read")
+        start, end = spend.days(args)
+        whole = queries.totals(reads(), start, end, view=args["clock"])
+        items = [
+            {
+                "whose": each.whose, "reason": each.reason, "title": each.words.title, "remedy": each.words.remedy,
+                "amount_usd": each.figure.amount, "billed_usd": each.figure.billed, "estimated_usd": each.figure.estimated,
+                "requests": each.counts.requests,
+            }
+            for each in reasons.ownerless(reads(), start, end, view=args["clock"])
+        ]  # fmt: skip
+        return {
+            "items": items, "people_usd": whole.people, "projects_usd": whole.projects,
+            "unattributed_usd": whole.unattributed, "freshness": queries.freshness(reads()),
+        }  # fmt: skip
 
 
 class MonthQuery(Schema):

@@ -13,6 +13,7 @@ from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput, NotFound
 from govern.people import queries as people
 from govern.usage import exports, queries
+from govern.usage.models import Reason
 from govern.usage.names import By, Whose
 from govern.usage.questions import Line, Only, Question, View
 from govern.web import scope
@@ -35,13 +36,18 @@ class DaysQuery(Schema):
     end = ma.fields.Date(metadata={"description": "The first UTC day that no longer counts; without it tomorrow."})
 
 
-class RangeQuery(DaysQuery):
-    """Which UTC days, on which clock, of whom."""
-
-    clock = ma.fields.Enum(
+def clock_field() -> ma.fields.Field[Any]:
+    """The field `clock`."""
+    return ma.fields.Enum(
         View, by_value=True, load_default=View.BEST,
         metadata={"description": "`best`: billed where a day is settled, else the clock that shows more."},
     )  # fmt: skip
+
+
+class RangeQuery(DaysQuery):
+    """Which UTC days, on which clock, of whom."""
+
+    clock = clock_field()
     project = Id(metadata={"description": "Our id or OpenAI's." + _LIMIT})
     person = Who(metadata={"description": "Id or address." + _LIMIT})
     team = Text(1, 200, metadata={"description": "Where people stood on each day." + _LIMIT})
@@ -53,6 +59,10 @@ class RangeQuery(DaysQuery):
     whose = ma.fields.Enum(
         Whose, by_value=True, metadata={"description": "Only people's, projects' own, or what could not be attributed."}
     )
+    reason = ma.fields.Enum(
+        Reason, by_value=True, validate=ma.validate.NoneOf([Reason.NONE]),
+        metadata={"description": "Only what has no person for this reason."},
+    )  # fmt: skip
 
 
 def grouped_by(*default: By) -> DelimitedList:
@@ -92,6 +102,7 @@ class GroupOut(Schema):
     week = ma.fields.String(allow_none=True)
     month = ma.fields.String(allow_none=True)
     whose = ma.fields.String(allow_none=True)
+    reason = maybe_text()
     project = maybe_text()
     project_name = maybe_text()
     person = maybe_text()
@@ -153,7 +164,8 @@ def page_of_lines(args: dict[str, Any], *, counted: bool = True) -> tuple[list[L
 
 def only(args: dict[str, Any]) -> Only:
     """The limits of the query, within what the asker may see. Raises NotFound."""
-    plain = {name: args[name] for name in ("model", "team", "cost_centre", "endpoint", "line_item", "whose") if name in args}
+    names = ("model", "team", "cost_centre", "endpoint", "line_item", "whose", "reason")
+    plain = {name: args[name] for name in names if name in args}
     ids = {f"{name}_id": args[name] for name in ("project", "key") if name in args}
     limits: dict[str, Any] = {name: "" if value == NOT_KNOWN else value for name, value in (plain | ids).items()}
     return Only(**limits, person_id=_person(args), person_ids=scope.people_within("usage:read"))

@@ -142,6 +142,7 @@ def narrowed(only: Only, by: By, group: str) -> Only:
     names = {
         By.PERSON: "person_id", By.PROJECT: "project_id", By.KEY: "key_id", By.MODEL: "model", By.TEAM: "team",
         By.COST_CENTRE: "cost_centre", By.ENDPOINT: "endpoint", By.LINE_ITEM: "line_item", By.WHOSE: "whose",
+        By.REASON: "reason",
     }  # fmt: skip
     limit: dict[str, Any] = {names[by]: group}
     return replace(only, **limit)

@@ -11,10 +11,12 @@ from flask.typing import ResponseReturnValue
 from govern.core.clock import utcnow
 from govern.people import queries as people
 from govern.projects import queries as projects
-from govern.usage import exports, queries, reports
+from govern.usage import exports, queries, reasons, reports
+from govern.usage.models import Reason
 from govern.usage.names import By, Whose
 from govern.usage.questions import LONGEST_BY_HOUR, STEPS, Line, Only, View, previous
 from govern.usage.questions import Question as Asked
+from govern.usage.reasons import WORDS
 from govern.web import scope
 from govern.web.access import govern, reads, requires
 from govern.web.api import files
@@ -24,7 +26,8 @@ blueprint = Blueprint("usage_page", __name__, url_prefix="/usage")
 
 GROUPS: Final = (
     ("person", "Person"), ("team", "Team"), ("cost_centre", "Cost centre"), ("project", "Project"), ("model", "Model"),
-    ("key", "Key"), ("endpoint", "Endpoint"), ("line_item", "Line item"), ("whose", "Whose"), ("day", "Day"), ("week", "Week"),
+    ("key", "Key"), ("endpoint", "Endpoint"), ("line_item", "Line item"), ("whose", "Whose"), ("reason", "Reason"),
+    ("day", "Day"), ("week", "Week"),
     ("month", "Month"),
 )  # fmt: skip
 STEP_WORDS: Final = (("day", "Days"), ("week", "Weeks"), ("month", "Months"), ("hour", "Hours"))
@@ -32,9 +35,12 @@ VIEWS: Final = (("best", "Best"), ("billed", "Billed"), ("estimated", "Estimated
 _NOBODY: Final = {
     By.PERSON: "Not put down to a person", By.PROJECT: "No project", By.MODEL: "No model", By.KEY: "No key", By.TEAM: "No team",
     By.COST_CENTRE: "No cost centre", By.ENDPOINT: "Not told by the bill", By.LINE_ITEM: "Estimated, no line item yet",
+    By.REASON: "Has a person",
 }  # fmt: skip
 _WHOSE: Final = {Whose.PERSON.value: "People", Whose.PROJECT.value: "Projects' own", Whose.NOBODY.value: "Unattributed"}
-_LIMITS: Final = ("team", "cost_centre", "model", "endpoint", "line_item")
+_LIMITS: Final = ("team", "cost_centre", "model", "endpoint", "line_item", "reason")
+_BESIDE_LINE_ITEMS: Final = {By.LINE_ITEM, By.MODEL, By.ENDPOINT, By.PROJECT, By.WHOSE, *STEPS}
+"""With anything else, line items are read from the bill itself."""
 NOT_KNOWN: Final = "none"
 
 
@@ -66,6 +72,7 @@ def index() -> str:
         before=before,
         compares=compares,
         movers=_movers(question) if compares and forms.query_text("movers") == "yes" else [],
+        ownerless=_ownerless(question) if everybody else [],
         freshness=queries.freshness(reads()),
         coverage=reports.coverage(reads(), days.start, days.end, utcnow().date()),
         unpriced=queries.unpriced_models(reads(), days.start, days.end) if everybody else {},
@@ -102,7 +109,8 @@ def asked() -> spend.Question:
         project_id=_limit("project"), person_id=_limit("person"), key_id=_limit("key"), whose=forms.query_state("whose", Whose),
         person_ids=scope.people_within("usage:read"), **{name: _limit(name) for name in _LIMITS},
     )  # fmt: skip
-    if By.LINE_ITEM in {by, *only.limited()} and only.limited() - {By.LINE_ITEM, By.MODEL, By.PROJECT, By.WHOSE}:
+    named = {by, *only.limited()}
+    if By.LINE_ITEM in named and named - _BESIDE_LINE_ITEMS:
         view = View.BILLED
     if step is By.HOUR and (view is View.BILLED or by is By.LINE_ITEM or (days.end - days.start).days > LONGEST_BY_HOUR):
         step = By.DAY
@@ -130,6 +138,14 @@ def _movers(question: spend.Question) -> list[reports.Mover]:
     return reports.movers(reads(), days.start, days.end, by=question.by, view=question.view, only=question.only, limit=5)
 
 
+def _ownerless(question: spend.Question) -> list[reasons.Ownerless]:
+    """Why the question's spend has no person, where it is not about something that has one."""
+    if question.only.limited() - {By.PROJECT, By.WHOSE, By.REASON}:
+        return []
+    days = question.days
+    return reasons.ownerless(reads(), days.start, days.end, view=question.view, only=question.only)
+
+
 def name_of(line: Line, by: By) -> str:
     """What people call the group."""
     return called(line.ids[by], line.names[by], by)
@@ -139,6 +155,8 @@ def called(id_: str, name: str, by: By) -> str:
     """What people call a group."""
     if by is By.WHOSE:
         return _WHOSE.get(id_, id_)
+    if by is By.REASON and id_ and id_ in set(Reason):
+        return WORDS[Reason(id_)].title
     return (name or id_) if id_ else _NOBODY.get(by, "")
 
 
@@ -158,5 +176,5 @@ def _limits(only: Only) -> list[tuple[str, str, str]]:
     for name in _LIMITS:
         value = getattr(only, name)
         if value is not None:
-            found.append((name, name.replace("_", " ").capitalize(), value or _NOBODY[By(name)]))
+            found.append((name, name.replace("_", " ").capitalize(), called(value, value, By(name))))
     return found

@@ -91,6 +91,8 @@ TABLE = {
     "/usage?by=project&clock=billed&range=90": (SEEN, SEEN, SEEN, SEEN),
     "/usage?by=line_item&team=none&step=week&movers=yes": (SEEN, SEEN, SEEN, SEEN),
     "/usage?by=team&step=hour&from=2026-03-09&to=2026-03-10&after=%5B%220%22%2C%22x%22%5D": (SEEN, SEEN, SEEN, SEEN),
+    "/usage?by=reason&reason=unknown_key&whose=project": (SEEN, SEEN, SEEN, SEEN),
+    "/usage?by=reason&reason=none&line_item=x": (SEEN, SEEN, SEEN, SEEN),
     "/usage?by=month&whose=unattributed&endpoint=completions&range=90": (SEEN, SEEN, SEEN, SEEN),
     "/chargeback": (SEEN, REFUSED, SEEN, REFUSED),
     "/chargeback?month=2026-03": (SEEN, REFUSED, SEEN, REFUSED),
