@@ -53,6 +53,8 @@ def _withdrawn(alert: Alert, budget: Budget, web_url: str) -> Words:
 
 
 def _whose(budget: Budget, label: str, *, start: bool = True) -> str:
+    if budget.per_person:
+        return label
     match budget.scope:
         case Scope.PROJECT:
             return f"{'The' if start else 'the'} project {label}"
@@ -77,7 +79,8 @@ def _facts(alert: Alert, budget: Budget, note: Note, link: str) -> dict[str, obj
     facts: dict[str, object] = {
         "type": f"budget.threshold_{note.value}", "at": (alert.withdrawn_at if note is Note.WITHDRAWN else alert.raised_at),
         "alert_id": alert.id, "budget_id": budget.id, "budget": budget.name, "scope": budget.scope.value,
-        "scope_id": budget.scope_id, "label": one_line(alert.label), "window": alert.window, "zone": budget.zone,
+        "scope_id": budget.scope_id, "label": one_line(alert.label), "window": alert.window,
+        "person_id": alert.person_id or None, "zone": budget.zone,
         "threshold": alert.reached.percent or None,
         "threshold_usd": alert.reached.usd or None, "limit_usd": alert.limit_usd, "spent_usd": alert.spent_usd,
         "billed_usd": alert.billed_usd, "estimated_usd": alert.estimated_usd, "late": alert.late, "url": link,

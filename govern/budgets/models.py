@@ -28,7 +28,8 @@ class Scope(StrEnum):
 
 
 class Budget(Base):
-    """A limit per window of a calendar. `scope_id` is what `scopes.resolve` gives.
+    """A limit per window of a calendar. `scope_id` is what `scopes.resolve` gives. `per_person`: it limits each
+    person of the scope by themselves, and not all of them together.
 
     `generation` counts changes of the amount, and raises: a higher limit may reach its thresholds again in the same window.
     `windows_since`: since when its windows are these, None for as long as it stands.
@@ -40,6 +41,7 @@ class Budget(Base):
     name: Mapped[str] = mapped_column(sa.String(200))
     scope: Mapped[Scope] = mapped_column(words(Scope))
     scope_id: Mapped[str] = mapped_column(sa.String(200))
+    per_person: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     # The column is older than the windows that are no months; renaming it would stop what runs while it is upgraded.
     amount_usd: Mapped[Decimal] = mapped_column("monthly_usd", Money)
     thresholds: Mapped[list[int]] = mapped_column(sa.JSON)
@@ -87,9 +89,10 @@ class BudgetRaise(Base):
 
 
 class Alert(Base):
-    """One crossing: at most one per budget, window, threshold and generation. The figures are those of the moment.
+    """One crossing: at most one per budget, window, person, threshold and generation. The figures are those of the moment.
 
-    `threshold` is in per cent, 0 where `threshold_usd` says dollars.
+    `threshold` is in per cent, 0 where `threshold_usd` says dollars. `person_id`: of a budget for each person,
+    who crossed it; '' otherwise.
     `late`: the window was over when the data arrived. `superseded`: a higher threshold was crossed at the same moment and
     speaks for this one. `withdrawn_at`: a correction took the spend below the threshold again.
     """
@@ -99,6 +102,7 @@ class Alert(Base):
     id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
     budget_id: Mapped[str] = mapped_column(sa.ForeignKey("budgets.id"))
     window: Mapped[str] = mapped_column(sa.String(20))
+    person_id: Mapped[str] = mapped_column(sa.String(40), default="", server_default=sa.text("''"))
     threshold: Mapped[int]
     threshold_usd: Mapped[Decimal] = mapped_column(Money, default=Decimal(0), server_default="0")
     generation: Mapped[int]
@@ -114,7 +118,9 @@ class Alert(Base):
     withdrawn_usd: Mapped[Decimal | None] = mapped_column(Money)
 
     __table_args__ = (
-        sa.UniqueConstraint("budget_id", "window", "threshold", "threshold_usd", "generation", name="uq_alerts_threshold"),
+        sa.UniqueConstraint(
+            "budget_id", "window", "person_id", "threshold", "threshold_usd", "generation", name="uq_alerts_person_threshold"
+        ),
     )
 
     @property

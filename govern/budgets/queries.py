@@ -1,54 +1,20 @@
-"""Reads of budgets, alerts and deliveries, and how a budget stands."""
+"""Reads of budgets, their raises, alerts and deliveries."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from decimal import Decimal
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from govern.budgets import scopes
 from govern.budgets.models import Alert, Budget, BudgetRaise, Delivery, Scope
-from govern.budgets.rules import Limit, percent
-from govern.budgets.windows import Window
 from govern.core.errors import NotFound
-from govern.projects.models import Project
-from govern.usage import queries as usage
 from govern.usage.bulk import batched
-from govern.usage.names import By
-from govern.usage.questions import Figure
 
 OF_SOMEBODY: Final = (Scope.PROJECT, Scope.PERSON)
 """The scopes that are seen by who sees the person or the project, and not by whoever sees everything alone."""
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How a budget stands in a window. `label` names the scope for people; `spent` says what is billed and what estimated.
-
-    `limit` is that of now, with raises; of a window that is over, that of its last moment.
-    """
-
-    budget: Budget
-    label: str
-    window: Window
-    limit: Limit
-    spent: Figure
-
-    @property
-    def percent(self) -> int:
-        """Whole per cent of the limit that are used."""
-        return percent(self.spent.amount, self.limit.usd)
-
-    @property
-    def left(self) -> Decimal:
-        """Dollars until the limit; negative beyond it."""
-        return self.limit.usd - self.spent.amount
 
 
 def get(session: Session, budget_id: str) -> Budget:
@@ -110,36 +76,6 @@ def active_budgets(session: Session, budget_ids: Iterable[str] | None = None) ->
     return session.scalars(query if budget_ids is None else query.where(Budget.id.in_(list(budget_ids)))).all()
 
 
-def standings(session: Session, budgets: Sequence[Budget], now: datetime) -> list[Standing]:
-    """How each of these budgets stands in its window of now."""
-    return at_windows(session, [(budget, budget.calendar.at(now)) for budget in budgets], now)
-
-
-def at_windows(session: Session, pairs: Sequence[tuple[Budget, Window]], now: datetime) -> list[Standing]:
-    """How each budget stands in the window beside it. One query per stretch of days and kind of scope, however many budgets."""
-    names = scopes.labels(session, [budget for budget, _ in pairs])
-    projects = _remote_ids(session, [budget for budget, _ in pairs])
-    raised = raises_of(session, [budget.id for budget, _ in pairs])
-    asked: dict[_Stretch, set[str]] = defaultdict(set)
-    placed = []
-    for budget, window in pairs:
-        by = scopes.GROUPS[budget.scope]
-        group = projects.get(budget.scope_id, "") if by is By.PROJECT else budget.scope_id
-        stretch = _Stretch(window.first_day, window.end_day, by)
-        asked[stretch].add(group)
-        placed.append((budget, window, stretch, group))
-    read = {stretch: _spent(session, stretch, groups) for stretch, groups in asked.items()}
-    return [
-        Standing(budget, names[budget.id], window, _limit(budget, window, raised, now), read[stretch].get(group, Figure()))
-        for budget, window, stretch, group in placed
-    ]
-
-
-def _limit(budget: Budget, window: Window, raised: Mapping[str, Sequence[BudgetRaise]], now: datetime) -> Limit:
-    at = min(now, window.end - timedelta(microseconds=1))
-    return Limit(budget.amount_usd, budget.generation).raised(raised.get(budget.id, ()), at)
-
-
 def raises_of(session: Session, budget_ids: Iterable[str]) -> dict[str, list[BudgetRaise]]:
     """Budget id → its raises, also those that are over, oldest first; budgets without any are left out."""
     found: dict[str, list[BudgetRaise]] = defaultdict(list)
@@ -148,30 +84,6 @@ def raises_of(session: Session, budget_ids: Iterable[str]) -> dict[str, list[Bud
         for each in session.scalars(query):
             found[each.budget_id].append(each)
     return dict(found)
-
-
-_FEW: Final = 200
-"""So many groups are looked up by name; of more, the whole stretch is read."""
-
-
-class _Stretch(NamedTuple):
-    first_day: date
-    end_day: date
-    by: By | None
-
-
-def _spent(session: Session, stretch: _Stretch, groups: Collection[str]) -> Mapping[str, Figure]:
-    if stretch.first_day >= stretch.end_day:
-        return {}
-    if stretch.by is None:
-        return {"": usage.totals(session, stretch.first_day, stretch.end_day).whole}
-    return usage.spent(session, stretch.first_day, stretch.end_day, stretch.by, among=groups if len(groups) <= _FEW else None)
-
-
-def _remote_ids(session: Session, budgets: Sequence[Budget]) -> dict[str, str]:
-    wanted = {budget.scope_id for budget in budgets if budget.scope is Scope.PROJECT}
-    rows = session.execute(sa.select(Project.id, Project.remote_id).where(Project.id.in_(wanted)))
-    return {row.id: row.remote_id for row in rows}
 
 
 def get_alert(session: Session, alert_id: str) -> Alert:
@@ -189,15 +101,16 @@ def find_alerts(
     limit: int = 50,
     budget_id: str | None = None,
     budget_ids: Sequence[str] | None = None,
+    person_ids: Sequence[str] = (),
 ) -> Sequence[Alert]:
-    """Alerts, newest first, older than the id `after`."""
+    """Alerts, newest first, older than the id `after`; of these budgets, or about these people."""
     query = sa.select(Alert).order_by(Alert.id.desc()).limit(limit)
     if after:
         query = query.where(Alert.id < after)
     if budget_id:
         query = query.where(Alert.budget_id == budget_id)
     if budget_ids is not None:
-        query = query.where(Alert.budget_id.in_(budget_ids))
+        query = query.where(sa.or_(Alert.budget_id.in_(budget_ids), Alert.person_id.in_(person_ids)))
     return session.scalars(query).all()
 
 

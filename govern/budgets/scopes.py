@@ -67,8 +67,16 @@ def resolve(session: Session, scope: Scope, named: str | None) -> str:
     return named
 
 
+def check_per_person(scope: Scope, per_person: bool) -> bool:
+    """Whether it is for each person by themselves. Raises InvalidInput where the scope has no people."""
+    if per_person and scope not in (Scope.ORGANIZATION, Scope.TEAM, Scope.COST_CENTRE):
+        sentence = "Only a budget of the organization, a team or a cost centre can be for each person."
+        raise InvalidInput(sentence, {"per_person": "Leave it out."})
+    return per_person
+
+
 def labels(session: Session, budgets: Sequence[Budget]) -> dict[str, str]:
-    """Budget id → the name of its scope for people: "Search", "Eve", "Team Search", "Model gpt-5", "The organization"."""
+    """Budget id → the name of its scope for people: "Search", "Eve", "Team Search", "Each in team Ads", "The organization"."""
     wanted = {scope: {budget.scope_id for budget in budgets if budget.scope is scope} for scope in Scope}
     names: dict[tuple[Scope, str], str] = {}
     if ids := wanted[Scope.PROJECT]:
@@ -85,6 +93,8 @@ def labels(session: Session, budgets: Sequence[Budget]) -> dict[str, str]:
 
 
 def _label(budget: Budget, name: str) -> str:
+    if budget.per_person:
+        return "Each person" if budget.scope is Scope.ORGANIZATION else f"Each in {WORDS[budget.scope]} {name}"
     match budget.scope:
         case Scope.ORGANIZATION:
             return "The organization"

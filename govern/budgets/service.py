@@ -19,8 +19,8 @@ from sqlalchemy.orm import Session
 from govern.audit import service as audit
 from govern.budgets import queries, rules, scopes
 from govern.budgets.models import Alert, Budget, Delivery, Note, Scope
-from govern.budgets.queries import Standing
 from govern.budgets.rules import Threshold
+from govern.budgets.standing import Standing, at_windows
 from govern.budgets.windows import Windows
 from govern.core import outbox
 from govern.core.clock import utcnow
@@ -41,6 +41,7 @@ def create_budget(
     name: str,
     scope: Scope | str,
     scope_id: str | None = None,
+    per_person: bool = False,
     amount_usd: Decimal,
     thresholds: Sequence[int] = DEFAULT_THRESHOLDS,
     thresholds_usd: Sequence[Decimal] = (),
@@ -52,7 +53,8 @@ def create_budget(
     `windows`: the fields of `Calendar`; months in UTC when left out. Raises InvalidInput, NotFound.
     """
     budget = draft(
-        uow.session, name=name, scope=scope, scope_id=scope_id, amount_usd=amount_usd, thresholds=thresholds,
+        uow.session, name=name, scope=scope, scope_id=scope_id, per_person=per_person, amount_usd=amount_usd,
+        thresholds=thresholds,
         thresholds_usd=thresholds_usd, notify=notify, **windows,
     )  # fmt: skip
     budget.id, budget.created_by, budget.created_at = uow.new_id("bud"), uow.actor.id, uow.now
@@ -67,6 +69,7 @@ def draft(
     name: str,
     scope: Scope | str,
     scope_id: str | None = None,
+    per_person: bool = False,
     amount_usd: Decimal,
     thresholds: Sequence[int] = DEFAULT_THRESHOLDS,
     thresholds_usd: Sequence[Decimal] = (),
@@ -79,6 +82,7 @@ def draft(
     percents, dollars = rules.check_thresholds(thresholds, thresholds_usd)
     return Budget(
         id="draft", name=rules.check_name(name), scope=scope, scope_id=scopes.resolve(session, scope, scope_id),
+        per_person=scopes.check_per_person(scope, per_person), created_at=utcnow(),
         amount_usd=rules.check_amount(amount_usd), thresholds=percents, thresholds_usd=_texts(dollars),
         notify=rules.check_addresses(notify), generation=1, **asdict(calendar),
     )  # fmt: skip
@@ -198,12 +202,18 @@ def _look(session: Session, budgets: Sequence[Budget], now: datetime) -> Iterato
         # A window that was over when the budget was made, or got its windows, is none of its business.
         since = max(budget.windows_since or budget.created_at, now - LATE)
         pairs += [(budget, window) for window in budget.calendar.since(since, now)]
-    raised: dict[tuple[str, str], list[Alert]] = defaultdict(list)
+    raised: dict[tuple[str, str, str], list[Alert]] = defaultdict(list)
+    about: dict[tuple[str, str], set[str]] = defaultdict(set)
     for alert in session.scalars(sa.select(Alert).where(Alert.window.in_({window.key for _, window in pairs}))):
-        raised[alert.budget_id, alert.window].append(alert)
-    for standing in queries.at_windows(session, pairs, now):
+        raised[alert.budget_id, alert.window, alert.person_id].append(alert)
+        about[alert.budget_id, alert.window].add(alert.person_id)
+    for standing in at_windows(session, pairs, now, also=about):
         budget, spent = standing.budget, standing.spent.amount
-        mine = [alert for alert in raised[budget.id, standing.window.key] if alert.generation == standing.limit.generation]
+        mine = [
+            alert
+            for alert in raised[budget.id, standing.window.key, standing.person_id]
+            if alert.generation == standing.limit.generation
+        ]
         told = {alert.reached for alert in mine}
         crossed = [each for each in rules.crossed(spent, standing.limit.usd, budget.marks) if each not in told]
         undone = [a for a in mine if a.withdrawn_at is None and not rules.crossed(spent, a.limit_usd, [a.reached])]
@@ -217,7 +227,8 @@ def _raise(uow: UnitOfWork, standing: Standing, thresholds: Sequence[Threshold])
         alert_id = uow.new_id("alr")
         speaks = threshold == thresholds[-1]
         facts: dict[str, Any] = {
-            "budget_id": budget.id, "window": standing.window.key, "threshold": threshold.percent,
+            "budget_id": budget.id, "window": standing.window.key, "person_id": standing.person_id,
+            "threshold": threshold.percent,
             "threshold_usd": threshold.usd, "limit_usd": standing.limit.usd, "spent_usd": spent.amount,
             "billed_usd": spent.billed, "estimated_usd": spent.estimated,
         }  # fmt: skip
@@ -259,7 +270,8 @@ def _texts(amounts: Sequence[Decimal]) -> list[str]:
 
 def _facts(budget: Budget) -> dict[str, Any]:
     return {
-        "name": budget.name, "scope": budget.scope, "scope_id": budget.scope_id, "amount_usd": budget.amount_usd,
+        "name": budget.name, "scope": budget.scope, "scope_id": budget.scope_id, "per_person": budget.per_person,
+        "amount_usd": budget.amount_usd,
         "thresholds": list(budget.thresholds), "thresholds_usd": budget.thresholds_usd or [], "notify": list(budget.notify),
         "zone": budget.zone, "period": budget.period,
         "year_starts": budget.year_starts, "days": budget.days, "anchor": budget.anchor,

@@ -9,6 +9,7 @@ import click
 
 from govern.budgets import queries, raising, service
 from govern.budgets.models import Scope
+from govern.budgets.standing import of_people, standings
 from govern.budgets.windows import LONGEST, Period
 from govern.cli import host, output
 from govern.core.clock import utcnow
@@ -41,7 +42,7 @@ def list_budgets(retired: bool = False, as_json: bool = False) -> None:
                 "period": standing.budget.period, "per": standing.budget.calendar.words, "window": standing.window.key,
                 "retired_at": standing.budget.retired_at,
             }
-            for standing in queries.standings(session, found, utcnow())
+            for standing in standings(session, found, utcnow())
         ]  # fmt: skip
     columns = {
         "name": "Budget", "label": "Of", "limit_usd": "USD", "per": "For", "window": "Window", "spent_usd": "Used",
@@ -59,6 +60,7 @@ def list_budgets(retired: bool = False, as_json: bool = False) -> None:
 @click.option("--cost-centre", help="Watch this cost centre.")
 @click.option("--key", metavar="ID", help="Watch this key, ours or another that OpenAI lists.")
 @click.option("--model", help="Watch this model.")
+@click.option("--each", "per_person", is_flag=True, help="Each person of the team, cost centre or organization by themselves.")
 @click.option("--at", "thresholds", multiple=True, type=click.IntRange(1, 1000), help="Alert at this percentage. Repeatable.")
 @click.option("--at-usd", "thresholds_usd", multiple=True, metavar="DOLLARS", help="Alert at this amount. Repeatable.")
 @click.option("--notify", multiple=True, metavar="EMAIL", help="Whom to tell (mail.admins). Repeatable.")
@@ -69,7 +71,8 @@ def list_budgets(retired: bool = False, as_json: bool = False) -> None:
 @click.option("--anchor", type=click.DateTime(["%Y-%m-%d"]), help='A day on which such a window begins; for the period "days".')
 @host.as_json
 def create(
-    name: str, *, usd: str, thresholds: tuple[int, ...], thresholds_usd: tuple[str, ...], notify: tuple[str, ...], zone: str,
+    name: str, *, usd: str, per_person: bool, thresholds: tuple[int, ...], thresholds_usd: tuple[str, ...], notify: tuple[str,
+    ...], zone: str,
     period: str,
     year_starts: int | None, days: int | None, anchor: datetime | None, as_json: bool, **named: str | None,
 ) -> None:  # fmt: skip
@@ -80,7 +83,8 @@ def create(
     scope, scope_id = next(iter(whose.items()), (Scope.ORGANIZATION, None))
     with host.opened() as govern, govern.unit_of_work(host.host_actor()) as uow:
         budget = service.create_budget(
-            uow, name=name, scope=scope, scope_id=scope_id, amount_usd=_dollars(usd), notify=notify, zone=zone,
+            uow, name=name, scope=scope, scope_id=scope_id, per_person=per_person, amount_usd=_dollars(usd), notify=notify,
+            zone=zone,
             thresholds=thresholds or (() if thresholds_usd else service.DEFAULT_THRESHOLDS),
             thresholds_usd=[_dollars(each) for each in thresholds_usd], period=period, year_starts=year_starts, days=days,
             anchor=anchor.date() if anchor else None,
@@ -94,6 +98,24 @@ def create(
         "period": budget.period,
     }
     output.show_one(row, as_json=as_json, sentence=f"{budget.id}: {budget.name} is watched.")
+
+
+@budgets.command("people")
+@click.argument("budget_id", metavar="BUDGET")
+@host.as_json
+def list_people(budget_id: str, as_json: bool) -> None:
+    """How a budget for each person stands for those who spent something, who spent most first."""
+    with host.opened() as govern, govern.unit_of_work.reading() as session:
+        budget = queries.get(session, budget_id)
+        rows = [
+            {
+                "person": standing.person_id, "name": standing.label, "limit_usd": standing.limit.usd,
+                "spent_usd": standing.spent.amount, "percent": standing.percent,
+            }
+            for standing in (of_people(session, budget, utcnow()) if budget.per_person else [])
+        ]  # fmt: skip
+    columns = {"name": "Person", "spent_usd": "Used", "limit_usd": "Of USD", "percent": "%"}
+    output.show(rows, columns, as_json=as_json, empty="Nobody for whom it holds has spent anything in this window.")
 
 
 @budgets.command("raise")

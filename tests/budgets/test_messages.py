@@ -17,9 +17,15 @@ from govern.ports import Message
 AT = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
-def message(note: Note = Note.CROSSED, *, scope: Scope = Scope.PROJECT, **facts: Any) -> Message:
+def message(note: Note = Note.CROSSED, *, scope: Scope = Scope.PROJECT, per_person: bool = False, **facts: Any) -> Message:
     budget = Budget(
-        id="bud_1", name="Search <team>", scope=scope, scope_id="prj_1", zone="Europe/Berlin", amount_usd=Decimal(100)
+        id="bud_1",
+        name="Search <team>",
+        scope=scope,
+        scope_id="prj_1",
+        zone="Europe/Berlin",
+        amount_usd=Decimal(100),
+        per_person=per_person,
     )
     values: dict[str, Any] = {
         "id": "alr_1", "budget_id": "bud_1", "window": "2026-03", "threshold": 80, "label": "search", "limit_usd": Decimal(100),
@@ -78,6 +84,14 @@ def test_a_team_is_named_as_one() -> None:
     facts: dict[str, Any] = {"scope": Scope.TEAM, "label": "Team Ads"}
     assert message(**facts).text.count("Team Ads has used") == 1
     assert "the spend of team Ads back" in message(Note.WITHDRAWN, withdrawn_at=AT, withdrawn_usd=Decimal(1), **facts).text
+
+
+def test_a_budget_for_each_speaks_of_the_person() -> None:
+    facts: dict[str, Any] = {"scope": Scope.TEAM, "label": "Eve", "person_id": "per_1"}
+    said = message(per_person=True, **facts)
+    assert said.text.startswith("Eve has used 85 %")
+    assert said.facts["person_id"] == "per_1"
+    assert message().facts["person_id"] is None
 
 
 def test_the_organization_is_named_in_the_middle_of_a_sentence_too() -> None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from govern.audit.models import AuditEvent
 from govern.budgets import queries, raising, service
 from govern.budgets.models import Alert
+from govern.budgets.standing import standings
 from govern.core import outbox
 from govern.core.clock import utcnow
 from govern.core.errors import Conflict, InvalidInput, NotFound
@@ -316,7 +317,7 @@ def test_how_budgets_stand(money: Money) -> None:
     money.budget(HUNDRED, [80])
     money.bills("42.5")
     with money.govern.unit_of_work.reading() as session:
-        (standing,) = queries.standings(session, queries.find_budgets(session), utcnow())
+        (standing,) = standings(session, queries.find_budgets(session), utcnow())
     assert (standing.label, standing.percent, standing.left, standing.window.key) == ("Search", 42, Decimal("57.5"), "2026-03")
     assert standing.spent.billed == Decimal("42.5")
 

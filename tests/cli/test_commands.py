@@ -184,6 +184,9 @@ def test_budgets_are_made_listed_and_retired(command: Govern, project: str) -> N
     )
     listed = command("budgets list --json").json["items"][0]
     assert command("budgets raise --by 3 --until 2090-01-01", made.json["id"]).code == 2
+    each = command("budgets create each --usd 9 --each --json").json
+    assert command("budgets people", each["id"]).out.startswith("Nobody for whom it holds has spent anything")
+    assert command("budgets retire", each["id"]).code == 0
     until = utcnow() + timedelta(days=2)
     assert "is raised until the end of" in command(f"budgets raise --by 3 --until {until:%Y-%m-%d}", made.json["id"]).out
     raised = command("budgets list --json").json["items"][0]

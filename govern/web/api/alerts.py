@@ -46,6 +46,7 @@ class AlertOut(Schema):
     id = ma.fields.String(required=True)
     budget = ma.fields.String(attribute="budget_id", required=True)
     window = ma.fields.String(required=True)
+    person = ma.fields.String(allow_none=True, metadata={"description": "Of a budget for each person: who crossed it."})
     threshold = ma.fields.Integer(required=True, allow_none=True, metadata={"description": "Per cent of the limit."})
     threshold_usd = Usd(required=True, allow_none=True, metadata={"description": "Dollars; the threshold is either of the two."})
     label = ma.fields.String(required=True)
@@ -71,7 +72,7 @@ def _fields(session: Session, rows: Sequence[Alert]) -> list[dict[str, Any]]:
     sent = queries.deliveries(session, [row.id for row in rows])
     return [
         with_more(
-            AlertOut, row, deliveries=sent[row.id], threshold=row.reached.percent or None,
+            AlertOut, row, deliveries=sent[row.id], person=row.person_id or None, threshold=row.reached.percent or None,
             threshold_usd=row.reached.usd or None,
         )
         for row in rows
@@ -88,7 +89,7 @@ def _visible_budgets() -> list[str] | None:
 def _visible(alert_id: str) -> Alert:
     row = queries.get_alert(reads(), alert_id)
     within = visible_scopes("alerts:read")
-    if not queries.within(reads().get_one(Budget, row.budget_id), within):
+    if row.person_id not in (within or ()) and not queries.within(reads().get_one(Budget, row.budget_id), within):
         raise NotFound(f"There is no alert {alert_id!r}.")
     return row
 
@@ -104,7 +105,7 @@ class Alerts(MethodView):
         """List alerts, newest first."""
         rows = queries.find_alerts(
             reads(), after=paging.after_id(args.get("cursor")), limit=args["limit"] + 1, budget_id=args.get("budget"),
-            budget_ids=_visible_budgets(),
+            budget_ids=_visible_budgets(), person_ids=scope.people_within("alerts:read") or (),
         )  # fmt: skip
         items, following = paging.page(rows, args["limit"], lambda row: row.id)
         return {"items": _fields(reads(), items), "next": following}

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import marshmallow as ma
 from flask import Response
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
 from govern.budgets import queries, raising, service
-from govern.budgets.models import Budget, Scope
-from govern.budgets.windows import Period
+from govern.budgets.models import Budget
+from govern.budgets.standing import Standing, of_people, standings
 from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput, NotFound
 from govern.core.uow import UnitOfWork
@@ -21,131 +20,24 @@ from govern.web.access import current_actor, govern, reads, release_reads, requi
 from govern.web.api import paging
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
-from govern.web.api.shapes import (
-    MONEY_IN,
-    PageQuery,
-    Schema,
-    Text,
-    Usd,
-    instant,
-    maybe_instant,
-    maybe_text,
-    page_of,
-    with_more,
-)
+from govern.web.api.budget_shapes import BudgetChange, BudgetIn, BudgetOut, BudgetsQuery, RaiseIn, RetireIn, SpenderOut
+from govern.web.api.shapes import PageQuery, page_of, with_more
 
 blueprint = ApiBlueprint("budgets", "Limits per window of time.")
-
-_THRESHOLDS = ma.fields.Integer(strict=True, validate=ma.validate.Range(1, 1000))
-
-
-class BudgetChange(Schema):
-    """What to change; the rest stays."""
-
-    name = Text(1, 200)
-    amount_usd = Usd(metadata=MONEY_IN | {"description": "For each window."})
-    thresholds = ma.fields.List(_THRESHOLDS, validate=ma.validate.Length(max=20), metadata={"description": "Whole per cent."})
-    thresholds_usd = ma.fields.List(
-        Usd(metadata=MONEY_IN), validate=ma.validate.Length(max=20),
-        metadata={"description": "US dollars. There is at least one threshold of either kind."},
-    )  # fmt: skip
-    notify = ma.fields.List(Text(3, 320), validate=ma.validate.Length(max=50), metadata={"description": "Addresses."})
-    zone = Text(1, 64, metadata={"description": "The time zone whose days count.", "example": "Europe/Berlin"})
-    period = ma.fields.Enum(Period, by_value=True, metadata={"description": "How long a window is; weeks begin on Monday."})
-    year_starts = ma.fields.Integer(
-        strict=True, validate=ma.validate.Range(1, 12),
-        metadata={"description": "Quarters and years: the first month of the fiscal year."},
-    )  # fmt: skip
-    days = ma.fields.Integer(
-        strict=True, validate=ma.validate.Range(1, 366), metadata={"description": 'How many; only of the period "days".'}
-    )
-    anchor = ma.fields.Date(metadata={"description": 'The first day of one of the windows; only of the period "days".'})
-
-
-class BudgetIn(BudgetChange):
-    """A limit per window: a month in UTC, unless something else is said."""
-
-    name = Text(1, 200, required=True)
-    scope = ma.fields.Enum(Scope, by_value=True, required=True)
-    scope_id = Text(
-        1, 320,
-        metadata={"description": "Of a project or a key the id, of a person the id or address, else the name."},
-    )  # fmt: skip
-    amount_usd = Usd(required=True, metadata=MONEY_IN | {"description": "For each window."})
-
-
-class RaiseIn(Schema):
-    """More for a while, from now on."""
-
-    by_usd = Usd(required=True, metadata=MONEY_IN | {"description": "On top of the amount, for each window; raises add up."})
-    until = ma.fields.Date(required=True, metadata={"description": "The last day of it, in the budget's zone."})
-    reason = Text(1, 500)
-
-
-class RaiseOut(Schema):
-    """A raise."""
-
-    id = ma.fields.String(required=True)
-    by_usd = Usd(required=True)
-    starts_at = instant(required=True)
-    ends_at = instant(required=True)
-    reason = maybe_text()
-
-
-class BudgetOut(Schema):
-    """A budget, and how it stands in its window of now."""
-
-    id = ma.fields.String(required=True)
-    name = ma.fields.String(required=True)
-    scope = ma.fields.Enum(Scope, by_value=True, required=True)
-    scope_id = ma.fields.String(required=True)
-    scope_name = ma.fields.String(required=True)
-    amount_usd = Usd(required=True)
-    thresholds = ma.fields.List(ma.fields.Integer(), required=True)
-    thresholds_usd = ma.fields.List(Usd(), required=True)
-    notify = ma.fields.List(ma.fields.String(), required=True)
-    zone = ma.fields.String(required=True)
-    period = ma.fields.Enum(Period, by_value=True, required=True)
-    year_starts = ma.fields.Integer(required=True)
-    days = ma.fields.Integer(allow_none=True)
-    anchor = ma.fields.Date(allow_none=True)
-    created_at = instant(required=True)
-    retired_at = maybe_instant()
-    window = ma.fields.String(
-        required=True,
-        metadata={
-            "description": "The window of now: `2026-03-10` a day, `2026-W11` a week, `2026-03` a month, "
-            "`2026-01/2026-03` more of them, `2026-03-10/14d` other days.",
-            "example": "2026-03",
-        },
-    )
-    window_starts_at = instant(required=True)
-    window_ends_at = instant(required=True)
-    spent_usd = Usd(required=True)
-    billed_usd = Usd(required=True)
-    estimated_usd = Usd(required=True)
-    percent = ma.fields.Integer(required=True)
-    limit_usd = Usd(required=True, metadata={"description": "The amount with the raises of now; `percent` is of this."})
-    raises = ma.fields.List(ma.fields.Nested(RaiseOut), required=True, metadata={"description": "Those that hold now."})
-
-
-class BudgetsQuery(PageQuery):
-    """What to list."""
-
-    scope = ma.fields.Enum(Scope, by_value=True)
-    retired = ma.fields.Boolean(load_default=False, metadata={"description": "Also retired ones."})
-
-
-class RetireIn(Schema):
-    """Why."""
-
-    reason = Text(1, 500)
 
 
 def visible_scopes(permission: str) -> list[str] | None:
     """The ids of the people and projects whose budgets the asker may see; None: all budgets."""
     people_ids, project_ids = scope.people_within(permission), scope.projects_within(permission)
     return None if people_ids is None or project_ids is None else [*people_ids, *sorted(project_ids)]
+
+
+def visible(budget_id: str) -> Budget:
+    """The budget. Raises NotFound where the asker may not see it."""
+    row = queries.get(reads(), budget_id)
+    if not queries.within(row, visible_scopes("budgets:read")):
+        raise NotFound(f"There is no budget {budget_id!r}.")
+    return row
 
 
 def _fields(session: Session, rows: Sequence[Budget]) -> list[dict[str, Any]]:
@@ -158,7 +50,7 @@ def _fields(session: Session, rows: Sequence[Budget]) -> list[dict[str, Any]]:
             limit_usd=standing.limit.usd, thresholds_usd=[mark.usd for mark in standing.budget.marks if mark.usd],
             raises=[each for each in raised.get(standing.budget.id, ()) if each.starts_at <= now < each.ends_at],
         )
-        for standing in queries.standings(session, rows, now)
+        for standing in standings(session, rows, now)
     ]  # fmt: skip
 
 
@@ -207,11 +99,7 @@ class OneBudget(MethodView):
     @blueprint.response(200, BudgetOut)
     def get(self, budget_id: str) -> dict[str, Any]:
         """Show a budget."""
-        row = queries.get(reads(), budget_id)
-        within = visible_scopes("budgets:read")
-        if not queries.within(row, within):
-            raise NotFound(f"There is no budget {budget_id!r}.")
-        return _fields(reads(), [row])[0]
+        return _fields(reads(), [visible(budget_id)])[0]
 
     @requires("budgets:write")
     @blueprint.arguments(BudgetChange)
@@ -263,3 +151,27 @@ class RaiseEnd(MethodView):
         """End a raise early. One that is over stays as it is."""
         scope.check_anyone("budgets:write")
         return carry_out(lambda uow: raising.end_raise(uow, budget_id, raise_id).budget_id, _answer(200))
+
+
+@blueprint.route("/<id:budget_id>/people")
+class People(MethodView):
+    """For whom a budget for each person holds."""
+
+    @requires("budgets:read")
+    @blueprint.arguments(PageQuery, location="query")
+    @blueprint.response(200, page_of(SpenderOut))
+    def get(self, args: dict[str, Any], budget_id: str) -> dict[str, Any]:
+        """List those who spent something in the window of now, by their ids. Of other budgets the list is empty."""
+        row, after = visible(budget_id), paging.after_id(args.get("cursor")) or ""
+        found = of_people(reads(), row, utcnow()) if row.per_person else []
+        rest = sorted((each for each in found if each.person_id > after), key=lambda each: each.person_id)
+        items, following = paging.page(rest, args["limit"], lambda each: each.person_id)
+        return {"items": [_person(each) for each in items], "next": following}
+
+
+def _person(standing: Standing) -> dict[str, Any]:
+    spent = standing.spent
+    return {
+        "person": standing.person_id, "name": standing.label, "limit_usd": standing.limit.usd, "spent_usd": spent.amount,
+        "billed_usd": spent.billed, "estimated_usd": spent.estimated, "percent": standing.percent,
+    }  # fmt: skip

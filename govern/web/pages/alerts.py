@@ -22,7 +22,7 @@ def index() -> str:
     """Alerts within reach, newest first, with what was sent about each."""
     found = queries.find_alerts(
         reads(), after=forms.query_text("after"), limit=forms.PAGE + 1, budget_id=forms.query_text("budget"),
-        budget_ids=visible_budget_ids(),
+        budget_ids=visible_budget_ids(), person_ids=visible_people(),
     )  # fmt: skip
     page = forms.paged(found)
     return render_template(
@@ -36,6 +36,11 @@ def visible_budget_ids() -> list[str] | None:
     if scope.people_within("alerts:read") is None:
         return None
     return [budget.id for budget in budgets.visible(limit=1000, retired=True)]
+
+
+def visible_people() -> list[str]:
+    """The people whose alerts the reader may see, beside those of the budgets."""
+    return scope.people_within("alerts:read") or []
 
 
 @blueprint.post("/deliveries/<string(maxlength=60):delivery_id>/send")

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from govern.budgets import queries, raising, rules, scopes, service
 from govern.budgets.models import Budget, Scope
-from govern.budgets.queries import Standing
+from govern.budgets.standing import Standing, of_people, standings
 from govern.budgets.windows import LONGEST, MONTHS, Period, Windows
 from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput
@@ -34,8 +34,8 @@ def index() -> str:
     """Budgets within reach, and how each stands."""
     retired = request.args.get("retired") == "yes"
     page = forms.paged(visible(after=forms.query_text("after"), limit=forms.PAGE + 1, retired=retired))
-    standings = queries.standings(reads(), page.items, utcnow())
-    return render_template("budgets/index.html", page=page, standings=standings, freshness=usage.freshness(reads()))
+    found = standings(reads(), page.items, utcnow())
+    return render_template("budgets/index.html", page=page, standings=found, freshness=usage.freshness(reads()))
 
 
 def visible(*, after: str | None = None, limit: int = 50, retired: bool = False) -> list[Budget]:
@@ -86,9 +86,10 @@ def _page(budget: Budget, form: Form) -> str:
         "budgets/show.html",
         budget=budget,
         form=form,
+        people=of_people(reads(), budget, now) if budget.per_person else [],
         once=forms.once(),
         raises=[each for each in queries.raises_of(reads(), [budget.id]).get(budget.id, ()) if each.ends_at > now],
-        standing=queries.standings(reads(), [budget], now)[0],
+        standing=standings(reads(), [budget], now)[0],
         alerts=queries.find_alerts(reads(), budget_id=budget.id, limit=forms.PAGE),
         freshness=usage.freshness(reads()),
         default_addresses=govern().settings.mail.admins,
@@ -118,7 +119,9 @@ def change(budget_id: str) -> Response | str | tuple[str, int]:
     try:
         wanted = _wanted()
         if "preview" in request.form:
-            standing = _as_of_today(wanted | {"scope": budget.scope, "scope_id": budget.scope_id or None})
+            standing = _as_of_today(
+                wanted | {"scope": budget.scope, "scope_id": budget.scope_id or None, "per_person": budget.per_person}
+            )
             return _form(_typed(), budget=budget, standing=standing)
         act(lambda uow: service.change_budget(uow, budget_id, **wanted).id)
     except forms.REFUSALS as error:
@@ -221,17 +224,23 @@ def _whole_numbers(text: str) -> list[int]:
 def _scope() -> dict[str, Any]:
     wanted = scopes.scope_of(forms.text("scope"))
     if wanted is Scope.ORGANIZATION:
-        return {"scope": wanted}  # what stands in the fields of other scopes says nothing
+        return {"scope": wanted, "per_person": _per_person(wanted)}  # what stands in the fields of other scopes says nothing
     field = "project" if wanted is Scope.PROJECT else "named"
     try:
-        return {"scope": wanted, "scope_id": scopes.resolve(reads(), wanted, forms.text(field))}
+        return {
+            "scope": wanted, "scope_id": scopes.resolve(reads(), wanted, forms.text(field)), "per_person": _per_person(wanted),
+        }  # fmt: skip
     except InvalidInput as error:
-        raise InvalidInput(error.sentence, {field: error.sentence}) from None
+        raise InvalidInput(error.sentence, error.fields | {field: error.sentence}) from None
+
+
+def _per_person(wanted: Scope) -> bool:
+    return scopes.check_per_person(wanted, forms.text("per_person") == "yes")
 
 
 def _as_of_today(wanted: dict[str, Any]) -> Standing:
     """How such a budget would stand now. Nothing is stored."""
-    return queries.standings(reads(), [service.draft(reads(), **wanted)], utcnow())[0]
+    return standings(reads(), [service.draft(reads(), **wanted)], utcnow())[0]
 
 
 def _typed() -> Form:

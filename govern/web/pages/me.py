@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
-from govern.budgets import queries as budgets
-from govern.budgets.models import Scope
+from govern.budgets.standing import of_person
 from govern.core.clock import utcnow
 from govern.identity import queries as identity
 from govern.keys import queries as keys
@@ -29,13 +28,12 @@ def index() -> str:
     member = members.find_member(reads(), person.id)
     seat = member if member and member.vanished_at is None else None
     days = ranges.preset("month", utcnow().date())
-    watched = budgets.find_budgets(reads(), scope=Scope.PERSON, scope_id=person.id)
     return render_template(
         "me/index.html",
         days=days,
         freshness=usage.freshness(reads()),
         whole=spend.total(reads(), days, Only(person_id=person.id)),
-        budgets=budgets.standings(reads(), watched, utcnow()),
+        budgets=of_person(reads(), person.id, utcnow()),
         person=person,
         devices=identity.find_devices(reads(), utcnow(), person_ids=[person.id], limit=100),
         seat=seat,

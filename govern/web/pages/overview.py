@@ -12,6 +12,7 @@ from govern.audit import queries as audit
 from govern.audit.models import AuditEvent
 from govern.budgets import queries as budget_queries
 from govern.budgets.models import Alert
+from govern.budgets.standing import standings
 from govern.core.clock import utcnow
 from govern.core.uow import ActorKind
 from govern.identity.permissions import Reach
@@ -46,7 +47,7 @@ def index() -> str | Response:
     only = Only(person_ids=scope.people_within("usage:read"))
     by = By.PROJECT if only.person_ids is None else By.PERSON
     largest = spend.groups(reads(), spend.Question(days, by, only=only))
-    watched = budget_queries.standings(reads(), budgets.visible(limit=200), now)
+    watched = standings(reads(), budgets.visible(limit=200), now)
     everything = principal.is_over_anyone("members:read")
     return render_template(
         "overview/index.html",
@@ -100,7 +101,9 @@ def _open_alerts(now: datetime) -> list[Alert]:
     """Crossings of this month that nothing undid; of several at one moment the one that speaks."""
     if not current_principal().may("alerts:read"):
         return []
-    found = budget_queries.find_alerts(reads(), limit=50, budget_ids=alerts.visible_budget_ids())
+    found = budget_queries.find_alerts(
+        reads(), limit=50, budget_ids=alerts.visible_budget_ids(), person_ids=alerts.visible_people()
+    )
     month = now - timedelta(days=31)
     return [alert for alert in found if alert.withdrawn_at is None and not alert.superseded and alert.raised_at > month][:6]
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from govern.audit.walk import Verdict, verify_lines
+from govern.budgets.models import Alert
 from govern.checkpoints import signing
 from govern.checkpoints.rules import anchors_of
 from govern.core.uow import Actor, ActorKind
 from govern.evidence.rules import read_public
 from tests.given import EVE, MAL, MAX
-from tests.web.conftest import Caller, Door
+from tests.web.conftest import CLI, Caller, Door
 
 LISTS = ("members", "projects", "audit-events", "tokens", "jobs", "keys", "invites", "budgets", "people")
 
@@ -115,6 +117,33 @@ def test_a_budget_is_seen_by_whom_it_is_about(door: Door) -> None:
     assert seen == {"employee": {"eve's"}, "manager": {"eve's", "max's"}}
     hidden = {item["id"] for item in admin.get("/budgets").get_json()["items"] if item["name"] != "eve's"}
     assert {door.api("employee").get(f"/budgets/{budget}").status_code for budget in hidden} == {404}
+
+
+def test_an_alert_about_oneself_is_seen_and_the_budget_of_all_is_not(door: Door) -> None:
+    admin = door.api("admin")
+    body = {"name": "each", "amount_usd": 10, "scope": "organization", "per_person": True}
+    budget = admin.post("/budgets", body).get_json()
+    assert (budget["per_person"], budget["scope_name"]) == (True, "Each person")
+    assert admin.get(f"/budgets/{budget['id']}/people").get_json() == {"items": [], "next": None}
+    assert admin.post("/budgets", body | {"scope": "model", "scope_id": "gpt-5"}).status_code == 422
+    ten = Decimal(10)
+    with door.govern.unit_of_work(CLI) as uow:
+        for at, who in enumerate((EVE, MAX)):
+            facts = {"threshold": 80, "generation": 1, "limit_usd": ten, "spent_usd": ten, "billed_usd": ten}
+            uow.session.add(
+                Alert(
+                    id=f"alr_{at}", budget_id=budget["id"], window="2026-03", person_id=door.world.person(who).id, label=who,
+                    estimated_usd=Decimal(0), late=False, superseded=False, raised_at=uow.now, **facts,
+                )
+            )  # fmt: skip
+    seen = {role: [item["label"] for item in door.api(role).get("/alerts").get_json()["items"]] for role in ("employee", "admin")}
+    assert seen == {"employee": [EVE], "admin": [MAX, EVE]}
+    eve = door.api("employee")
+    assert [eve.get(f"/alerts/alr_{at}").status_code for at in (0, 1)] == [200, 404]
+    assert eve.get(f"/budgets/{budget['id']}/people").status_code == 404
+    pages = door.browser("employee")
+    assert EVE in pages.get("/alerts").text
+    assert f"/budgets/{budget['id']}" not in pages.get("/alerts").text
 
 
 def test_ids_of_others_are_not_there_whatever_one_does_with_them(door: Door) -> None:

@@ -378,6 +378,7 @@ REFUSED_BUDGETS: tuple[tuple[dict[str, str], str], ...] = (
     ({"scope": "person", "named": "ghost@acme.example"}, "There is no person"),
     ({"scope": "team", "named": "Nowhere"}, "Nobody has ever been in the team"),
     ({"scope": "galaxy"}, "a cost centre, a key or a model"),
+    ({"scope": "model", "named": "gpt-5", "per_person": "yes"}, "a team or a cost centre can be for each person"),
     ({"name": ""}, "needs a name"),
 )
 
@@ -405,6 +406,14 @@ def test_a_budget_of_a_person(door: Door, admin: Reader, readers: dict[str, Read
     assert budget.scope_id == door.world.person(EVE).id
     assert "of $5.00" in readers["employee"].get("/me").text
     assert "Eve" in readers["manager"].get("/budgets").text
+    each = values | {"name": "A day each", "scope": "organization", "per_person": "yes", "period": "day", "amount_usd": "7"}
+    admin.send("/budgets/new", "/budgets", each)
+    with door.govern.unit_of_work.reading() as session:
+        (made,) = [row for row in budgets.active_budgets(session) if row.per_person]
+    assert "of $7.00" in readers["employee"].get("/me").text
+    page = admin.get(f"/budgets/{made.id}").text
+    assert "Nobody has spent anything yet" in page
+    assert "Each person" in page
 
 
 # --- jobs and the record ---

@@ -1,0 +1,130 @@
+"""What `/budgets` takes and gives."""
+
+from __future__ import annotations
+
+import marshmallow as ma
+
+from govern.budgets.models import Scope
+from govern.budgets.windows import Period
+from govern.web.api.shapes import MONEY_IN, Flag, PageQuery, Schema, Text, Usd, instant, maybe_instant, maybe_text
+
+_THRESHOLDS = ma.fields.Integer(strict=True, validate=ma.validate.Range(1, 1000))
+
+
+class BudgetChange(Schema):
+    """What to change; the rest stays."""
+
+    name = Text(1, 200)
+    amount_usd = Usd(metadata=MONEY_IN | {"description": "For each window."})
+    thresholds = ma.fields.List(_THRESHOLDS, validate=ma.validate.Length(max=20), metadata={"description": "Whole per cent."})
+    thresholds_usd = ma.fields.List(
+        Usd(metadata=MONEY_IN), validate=ma.validate.Length(max=20),
+        metadata={"description": "US dollars. There is at least one threshold of either kind."},
+    )  # fmt: skip
+    notify = ma.fields.List(Text(3, 320), validate=ma.validate.Length(max=50), metadata={"description": "Addresses."})
+    zone = Text(1, 64, metadata={"description": "The time zone whose days count.", "example": "Europe/Berlin"})
+    period = ma.fields.Enum(Period, by_value=True, metadata={"description": "How long a window is; weeks begin on Monday."})
+    year_starts = ma.fields.Integer(
+        strict=True, validate=ma.validate.Range(1, 12),
+        metadata={"description": "Quarters and years: the first month of the fiscal year."},
+    )  # fmt: skip
+    days = ma.fields.Integer(
+        strict=True, validate=ma.validate.Range(1, 366), metadata={"description": 'How many; only of the period "days".'}
+    )
+    anchor = ma.fields.Date(metadata={"description": 'The first day of one of the windows; only of the period "days".'})
+
+
+class BudgetIn(BudgetChange):
+    """A limit per window: a month in UTC, unless something else is said."""
+
+    name = Text(1, 200, required=True)
+    scope = ma.fields.Enum(Scope, by_value=True, required=True)
+    scope_id = Text(
+        1, 320,
+        metadata={"description": "Of a project or a key the id, of a person the id or address, else the name."},
+    )  # fmt: skip
+    per_person = Flag(metadata={"description": "Each person of the organization, team or cost centre by themselves."})
+    amount_usd = Usd(required=True, metadata=MONEY_IN | {"description": "For each window."})
+
+
+class RaiseIn(Schema):
+    """More for a while, from now on."""
+
+    by_usd = Usd(required=True, metadata=MONEY_IN | {"description": "On top of the amount, for each window; raises add up."})
+    until = ma.fields.Date(required=True, metadata={"description": "The last day of it, in the budget's zone."})
+    reason = Text(1, 500)
+
+
+class RaiseOut(Schema):
+    """A raise."""
+
+    id = ma.fields.String(required=True)
+    by_usd = Usd(required=True)
+    starts_at = instant(required=True)
+    ends_at = instant(required=True)
+    reason = maybe_text()
+
+
+class BudgetOut(Schema):
+    """A budget, and how it stands in its window of now."""
+
+    id = ma.fields.String(required=True)
+    name = ma.fields.String(required=True)
+    scope = ma.fields.Enum(Scope, by_value=True, required=True)
+    scope_id = ma.fields.String(required=True)
+    scope_name = ma.fields.String(required=True)
+    per_person = ma.fields.Boolean(
+        required=True, metadata={"description": "It is for each person; the figures are those of who spent most."}
+    )
+    amount_usd = Usd(required=True)
+    thresholds = ma.fields.List(ma.fields.Integer(), required=True)
+    thresholds_usd = ma.fields.List(Usd(), required=True)
+    notify = ma.fields.List(ma.fields.String(), required=True)
+    zone = ma.fields.String(required=True)
+    period = ma.fields.Enum(Period, by_value=True, required=True)
+    year_starts = ma.fields.Integer(required=True)
+    days = ma.fields.Integer(allow_none=True)
+    anchor = ma.fields.Date(allow_none=True)
+    created_at = instant(required=True)
+    retired_at = maybe_instant()
+    window = ma.fields.String(
+        required=True,
+        metadata={
+            "description": "The window of now: `2026-03-10` a day, `2026-W11` a week, `2026-03` a month, "
+            "`2026-01/2026-03` more of them, `2026-03-10/14d` other days.",
+            "example": "2026-03",
+        },
+    )
+    window_starts_at = instant(required=True)
+    window_ends_at = instant(required=True)
+    spent_usd = Usd(required=True)
+    billed_usd = Usd(required=True)
+    estimated_usd = Usd(required=True)
+    percent = ma.fields.Integer(required=True)
+    limit_usd = Usd(required=True, metadata={"description": "The amount with the raises of now; `percent` is of this."})
+    raises = ma.fields.List(ma.fields.Nested(RaiseOut), required=True, metadata={"description": "Those that hold now."})
+
+
+class SpenderOut(Schema):
+    """How a budget stands for one person."""
+
+    person = ma.fields.String(required=True)
+    name = ma.fields.String(required=True)
+    limit_usd = Usd(required=True)
+    spent_usd = Usd(required=True)
+    billed_usd = Usd(required=True)
+    estimated_usd = Usd(required=True)
+    percent = ma.fields.Integer(required=True)
+
+
+class BudgetsQuery(PageQuery):
+    """What to list."""
+
+    scope = ma.fields.Enum(Scope, by_value=True)
+    retired = ma.fields.Boolean(load_default=False, metadata={"description": "Also retired ones."})
+
+
+class RetireIn(Schema):
+    """Why."""
+
+    reason = Text(1, 500)
