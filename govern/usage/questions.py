@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from govern.core.errors import InvalidInput
+from govern.usage.clocks import ON
 from govern.usage.names import By, Whose
 from govern.usage.rules import DAY, midnight
 
@@ -78,8 +79,8 @@ class Question:
         if self.step is By.HOUR:
             if self.end - self.start > LONGEST_BY_HOUR * DAY:
                 raise InvalidInput(f"Hours are shown of at most {LONGEST_BY_HOUR} days.", {"start": "Choose a shorter range."})
-            if self.view is View.BILLED or By.LINE_ITEM in self.asked:
-                raise InvalidInput("A bill has days, not hours.", {"by": "Choose days, or the estimated clock."})
+            if self.view is View.BILLED or not all(ON[each].estimated for each in self.asked):
+                raise InvalidInput(ON[By.HOUR].remark, {"by": "Choose days, or the estimated clock without line items."})
 
     @property
     def step(self) -> By | None:

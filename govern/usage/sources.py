@@ -16,6 +16,7 @@ from govern.core.errors import InvalidInput
 from govern.people.models import Assignment
 from govern.projects.models import Project
 from govern.usage.cells import KEPT, stretches
+from govern.usage.clocks import ON
 from govern.usage.models import Clock, CostFact, CostSeries, Cube, DailySpend, SpendCell, UsageSeries
 from govern.usage.names import KEY, By, whose
 from govern.usage.questions import Bucket, Counts, Only, Question, View, buckets
@@ -100,10 +101,10 @@ def _daily(session: Session, question: Question) -> Source:
 def _bill(session: Session, question: Question) -> Source:
     """Line items of a person or a key: few rows of the bill itself."""
     if question.view is not View.BILLED:
-        raise InvalidInput("Only a bill has line items.", {"clock": "Choose the billed clock."})
+        raise InvalidInput(ON[By.LINE_ITEM].remark, {"clock": "Choose the billed clock."})
     f, s, standing = CostFact, CostSeries, standings()
-    if By.ENDPOINT in question.asked:
-        raise InvalidInput("A bill names no endpoints.", {"by": "Leave out endpoints or line items."})
+    if not all(ON[each].billed for each in question.asked):
+        raise InvalidInput(ON[By.ENDPOINT].remark, {"by": "Leave out endpoints or line items."})
     columns: dict[By, Any] = {
         By.WHOSE: whose(s.person_id, s.project_remote_id), By.PROJECT: s.project_remote_id, By.PERSON: s.person_id,
         By.KEY: sa.case((s.key_id != "", s.key_id), else_=s.api_key_remote_id), By.MODEL: s.model, By.LINE_ITEM: s.line_item,

@@ -16,6 +16,8 @@ from govern.core.crypto import Secret
 from govern.identity.permissions import PERMISSIONS
 from govern.jobs.rules import NAMES
 from govern.settings import OpenAI, Sealing, Settings
+from govern.usage.clocks import ON, Told
+from govern.usage.names import By
 from govern.worker.jobs import timetable
 from tests.architecture.source import PACKAGE, ROOT, called, calls, modules, name_of, tree
 from tests.conftest import SEALING_KEYS
@@ -143,11 +145,24 @@ def test_audit_actions_are_in_the_past_tense_of_a_thing() -> None:
 # -- documents ---------------------------------------------------------------------------------------------------------
 
 
+def section_of(heading: str) -> str:
+    """What stands under this heading of the reference."""
+    sections = re.split(r"^## ", REFERENCE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    [text] = [part for part in sections if part.startswith(heading)]
+    return text
+
+
 def in_first_column(heading: str) -> set[str]:
     """The words in the first column of the table under this heading of the reference."""
-    section = re.split(r"^## ", REFERENCE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    [text] = [part for part in section if part.startswith(heading)]
-    return set(re.findall(r"^\| `([^`]+)`", text, flags=re.MULTILINE))
+    return set(re.findall(r"^\| `([^`]+)`", section_of(heading), flags=re.MULTILINE))
+
+
+def test_which_group_is_on_which_clock_is_documented_as_the_code_declares_it() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (yes|no) \| (yes|no) \| (.+) \|$", section_of("Groups and clocks"), flags=re.MULTILINE)
+    told = {By(name): Told(estimated == "yes", billed == "yes", remark) for name, estimated, billed, remark in rows}
+    assert len(told) == len(rows)
+    assert told == dict(ON)
+    assert set(ON) == set(By)
 
 
 def test_every_permission_is_documented() -> None:

@@ -14,12 +14,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from govern.core.db import to_nano
+from govern.core.errors import InvalidInput
 from govern.keys.models import KeyVersion
 from govern.people import directory
 from govern.people.models import Assignment
 from govern.projects.models import Project
 from govern.usage import cells, queries, reasons
-from govern.usage.models import Basis, CostSeries, Reason, UsageSeries
+from govern.usage.clocks import tells
+from govern.usage.models import Basis, Clock, CostSeries, Reason, UsageSeries
 from govern.usage.names import By, Whose
 from govern.usage.queries import Only, View
 from govern.usage.sync import run_costs, run_usage
@@ -305,6 +307,28 @@ def test_spend_that_is_nobodys_says_why(world: World, govern: Govern) -> None:
         ("T10", Reason.FOREIGN_ACCOUNT), ("T10", Reason.UNKNOWN_KEY), ("T11", Reason.UNKNOWN_MEMBER),
     ]  # fmt: skip
     assert set(reasons.WORDS) == set(Reason)
+
+
+@pytest.mark.one_database
+def test_each_clock_tells_the_groups_apart_that_are_declared(world: World, govern: Govern) -> None:
+    world.synced()
+    key = remote_id(govern, world.key(EVE).id)
+    stand(govern, "search", date(2026, 3, 1))
+    usage = [used("2026-03-09T10:00", key=key), used("2026-03-09T10:00", key="key_unknown")]
+    pull(govern, Reported(usage, [billed("2026-03-09", "3", key=key), billed("2026-03-09", "2", key="key_unknown")]))
+    days, views = (date(2026, 3, 9), date(2026, 3, 10)), {Clock.ESTIMATED: View.ESTIMATED, Clock.BILLED: View.BILLED}
+
+    def told(by: By, clock: Clock) -> bool:
+        with govern.unit_of_work.reading() as session:
+            try:
+                lines = queries.lines(session, *days, by=[by], view=views[clock])
+            except InvalidInput:
+                return False
+        assert sum(line.figure.amount for line in lines) > 0, "nothing is lost, whatever is asked"
+        return any(line.ids[by] for line in lines if line.figure.amount)
+
+    found = {(by, clock): told(by, clock) for by in By for clock in Clock}
+    assert found == {(by, clock): tells(clock, by) for by in By for clock in Clock}
 
 
 def test_pages_of_lines_follow_one_another(world: World, govern: Govern) -> None:
