@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 import sqlalchemy as sa
@@ -20,6 +22,7 @@ from govern.approvals.service import Act
 from govern.batches import effects as batch_effects
 from govern.batches import service as batches
 from govern.budgets.effects import Announce, Deliver
+from govern.checkpoints import effects as checkpoint_effects
 from govern.core.crypto import SecretBox
 from govern.core.db import make_engine
 from govern.core.errors import InvalidInput
@@ -33,6 +36,8 @@ from govern.members import effects as member_effects
 from govern.notices.effects import DeliverNotice, Routes, Still
 from govern.notices.models import Channel
 from govern.notify.email import Email
+from govern.notify.sinks import AppendedFile, CheckpointHook
+from govern.notify.syslog import Syslog
 from govern.notify.webhook import Webhook, signing_key
 from govern.offboarding import effects as offboarding_effects
 from govern.offboarding import schedule
@@ -48,7 +53,7 @@ from govern.openai.pacing import Pace
 from govern.openai.scopes import OpenAIScopes
 from govern.openai.usage import OpenAIUsage
 from govern.policies import asking
-from govern.ports import Directory, KeyIssuer, KeyScopes, Notifier
+from govern.ports import Directory, KeyIssuer, KeyScopes, Notifier, Sink
 from govern.settings import Settings
 from govern.usage_ports import UsageSource
 
@@ -163,6 +168,7 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
         "alert.announce": Announce(unit_of_work, routes),
         "alert.deliver": Deliver(unit_of_work, notifiers, routes),
         "notice.deliver": DeliverNotice(unit_of_work, notifiers, routes, still=STILL),
+        "audit.push": checkpoint_effects.Push(unit_of_work, make_sinks(settings)),
         "approval.tell": approval_effects.Tell(
             unit_of_work, notifiers.get(Channel.EMAIL), settings.web.url, settings.mail.admins
         ),
@@ -182,3 +188,20 @@ def make_notifiers(settings: Settings) -> dict[Channel, Notifier]:
         signing_key(webhook.secret)
         notifiers[Channel.WEBHOOK] = Webhook(allow_private=webhook.allow_private)
     return notifiers
+
+
+def make_sinks(settings: Settings) -> dict[str, Sink]:
+    """Where checkpoints of the audit log go, by name. Raises InvalidInput for a webhook without a usable signing secret."""
+    audit, sinks = settings.audit, dict[str, Sink]()
+    if audit.file:
+        sinks["file"] = AppendedFile(Path(audit.file))
+    if audit.webhook_url:
+        if audit.webhook_secret is None:
+            raise InvalidInput("The audit log's webhook needs a signing secret: set GOVERN_AUDIT_WEBHOOK_SECRET_FILE.")
+        signing_key(audit.webhook_secret)
+        hook = Webhook(allow_private=settings.webhook.allow_private)
+        sinks["webhook"] = CheckpointHook(hook, audit.webhook_url, audit.webhook_secret)
+    if audit.syslog:
+        place = urlsplit(audit.syslog)
+        sinks["syslog"] = Syslog(place.scheme, place.hostname or "", place.port or 0)
+    return sinks

@@ -256,3 +256,22 @@ class Notifier(Protocol):
     def send(self, address: str, message: Message, *, secret: Secret | None = None) -> str:
         """Deliver and return a receipt (a message id, a status). Raises Unavailable to be tried again, Rejected if not."""
         ...
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Signed checkpoints of the audit log up to the event `seq`, oldest first: lines with their line breaks, to be kept as they
+    are. `id` is stable over retries of the same lines."""
+
+    id: str
+    seq: int
+    at: datetime
+    lines: tuple[str, ...]
+
+
+class Sink(Protocol):
+    """A place outside where checkpoints are kept."""
+
+    def push(self, signed: Signed) -> str:
+        """Have them kept, and return a receipt. Raises a ProviderError; all of them are tried again."""
+        ...

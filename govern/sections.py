@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, PlainSerializer
 
@@ -30,6 +31,14 @@ Url = Annotated[str, BeforeValidator(lambda value: str(HttpUrl(str(value)))), Af
 Words = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 
 
+def _syslog(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("tls", "tcp", "udp") or not parts.hostname or not parts.port or parts.path:
+        raise ValueError("write tls://host:port, tcp://host:port or udp://host:port")
+    return value
+
+
+SyslogUrl = Annotated[str, AfterValidator(_syslog)]
 Days = Annotated[tuple[Annotated[int, Field(ge=1, le=365)], ...], BeforeValidator(_as_list), Field(max_length=10)]
 
 
@@ -188,6 +197,18 @@ class Sync(Section):
 class Audit(Section):
     checkpoint_minutes: int = Field(5, ge=1, le=24 * 60)
     """How often the audit log is signed, if anything happened. What is behind the newest checkpoint has no proof outside yet."""
+    file: str | None = None
+    """Checkpoints are appended to this file."""
+    webhook_url: Url | None = None
+    webhook_secret: SecretValue | None = None
+    syslog: SyslogUrl | None = None
+    """`tls://host:6514`, `tcp://host:601` or `udp://host:514`."""
+
+    @property
+    def sinks(self) -> tuple[str, ...]:
+        """The names of the sinks that are set up."""
+        places = {"file": self.file, "webhook": self.webhook_url, "syslog": self.syslog}
+        return tuple(name for name, place in places.items() if place)
 
 
 class Bulk(Section):

@@ -27,3 +27,16 @@ class Checkpoint(Base):
     def anchor(self) -> Anchor:
         """What it says of the log."""
         return Anchor(self.seq, self.digest, self.root)
+
+
+class AuditSink(Base):
+    """How far one sink has the checkpoints (`seq`), and since when it fails, if it does. `name`: file, webhook, syslog."""
+
+    __tablename__ = "audit_sinks"
+
+    name: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
+    seq: Mapped[int] = mapped_column(sa.BigInteger)
+    pushed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    receipt: Mapped[str | None] = mapped_column(sa.String(300))
+    problem: Mapped[str | None] = mapped_column(sa.String(300))
+    failing_since: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from govern.audit.walk import START, Anchor
-from govern.checkpoints.models import Checkpoint
+from govern.checkpoints.models import AuditSink, Checkpoint
 
 
 def newest(session: Session) -> Checkpoint | None:
@@ -31,3 +33,33 @@ def recent(session: Session, *, before: int | None = None, limit: int = 50) -> S
 def following(session: Session, after: int, limit: int) -> Sequence[Checkpoint]:
     """Oldest first, of events behind the one numbered `after`."""
     return session.scalars(sa.select(Checkpoint).where(Checkpoint.seq > after).order_by(Checkpoint.seq).limit(limit)).all()
+
+
+def pushed_to(session: Session, sink: str) -> int:
+    """Up to which event this sink has the checkpoints; 0 before its first."""
+    return session.scalar(sa.select(AuditSink.seq).where(AuditSink.name == sink)) or 0
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a sink stands: up to which event it has the checkpoints, how many it lacks, and what is wrong, since when."""
+
+    name: str
+    seq: int
+    lacks: int
+    pushed_at: datetime | None
+    problem: str | None
+    failing_since: datetime | None
+
+
+def standings(session: Session, sinks: Sequence[str]) -> list[Standing]:
+    """The sinks with these names (those of the settings), in this order."""
+    rows = {row.name: row for row in session.scalars(sa.select(AuditSink))}
+    found = []
+    for name in sinks:
+        row = rows.get(name)
+        seq = row.seq if row else 0
+        lacks = session.scalar(sa.select(sa.func.count()).select_from(Checkpoint).where(Checkpoint.seq > seq)) or 0
+        trouble = (row.pushed_at, row.problem, row.failing_since) if row else (None, None, None)
+        found.append(Standing(name, seq, lacks, *trouble))
+    return found

@@ -1,10 +1,12 @@
-"""Sign a checkpoint of the audit log."""
+"""Sign a checkpoint of the audit log, and note how far the sinks have them."""
 
 from __future__ import annotations
 
+from govern.audit import service as audit
 from govern.audit.walk import Anchor
 from govern.checkpoints import queries, rules
-from govern.checkpoints.models import Checkpoint
+from govern.checkpoints.models import AuditSink, Checkpoint
+from govern.core.crypto import redact
 from govern.core.uow import UnitOfWork
 from govern.evidence import service as evidence
 from govern.evidence.rules import EvidenceBroken
@@ -26,4 +28,30 @@ def sign(uow: UnitOfWork, anchor: Anchor) -> Checkpoint:
         line=rules.signed(anchor, uow.now, private),
     )  # fmt: skip
     uow.session.add(row)
+    return row
+
+
+def note_pushed(uow: UnitOfWork, sink: str, seq: int, receipt: str) -> None:
+    """The sink has the checkpoints up to this event. Recorded is only that it works again: a push is no change of ours."""
+    row = _sink(uow, sink)
+    if row.failing_since is not None:
+        audit.record(uow, "audit.sink_recovered", ("audit_sinks", sink), failing_since=row.failing_since)
+    row.seq, row.pushed_at, row.receipt = max(row.seq, seq), uow.now, redact(receipt)[:300]
+    row.problem = row.failing_since = None
+
+
+def note_failed(uow: UnitOfWork, sink: str, problem: str) -> None:
+    """The sink did not take them. Recorded is when that begins, not every attempt."""
+    row = _sink(uow, sink)
+    row.problem = redact(problem)[:300]
+    if row.failing_since is None:
+        row.failing_since = uow.now
+        audit.record(uow, "audit.sink_failed", ("audit_sinks", sink), problem=row.problem)
+
+
+def _sink(uow: UnitOfWork, name: str) -> AuditSink:
+    row = uow.session.get(AuditSink, name)
+    if row is None:
+        row = AuditSink(name=name, seq=0)
+        uow.session.add(row)
     return row

@@ -1,6 +1,8 @@
-"""Read what happened since the last checkpoint, and have it signed."""
+"""Read what happened since the last checkpoint, have it signed, and owe it to the sinks."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from govern.audit import chain
 from govern.audit import queries as log
@@ -8,6 +10,8 @@ from govern.audit.service import AuditBroken
 from govern.audit.walk import Anchor, Walk
 from govern.checkpoints import queries, service
 from govern.checkpoints.models import Checkpoint
+from govern.core import outbox
+from govern.core.lanes import Lane
 from govern.core.uow import Actor, UnitsOfWork
 
 
@@ -34,3 +38,14 @@ def _walked(units: UnitsOfWork) -> Anchor | None:
                 if verdict is not None:
                     raise AuditBroken(f"The audit log does not hold, so it is not signed. {verdict.problem}")
     return walk.at if walk.at.seq > start.seq else None
+
+
+def owe_pushes(units: UnitsOfWork, actor: Actor, sinks: Sequence[str]) -> int:
+    """Owe each of these sinks the checkpoints that it lacks; how many sinks lack some."""
+    with units.reading() as session:
+        behind = [standing.name for standing in queries.standings(session, sinks) if standing.lacks]
+    if behind:
+        with units(actor) as uow:
+            for name in behind:
+                outbox.enqueue(uow, "audit.push", name, lane=Lane.BACKGROUND)
+    return len(behind)

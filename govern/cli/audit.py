@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from govern.audit import export, queries, service, walk
 from govern.audit.service import AuditBroken
 from govern.audit.walk import Anchor, Verdict
 from govern.checkpoints import export as checkpoint_export
+from govern.checkpoints import queries as checkpoint_queries
 from govern.checkpoints import rules as checkpoint_rules
 from govern.checkpoints import signing
 from govern.cli import host, output
@@ -135,3 +137,13 @@ def _write(chunks: Iterator[bytes]) -> None:
     for chunk in chunks:
         sys.stdout.buffer.write(chunk)
     sys.stdout.buffer.flush()
+
+
+@audit.command()
+@host.as_json
+def sinks(as_json: bool) -> None:
+    """Where checkpoints are kept outside, how far each has them, and which ones fail."""
+    with host.opened() as govern, govern.unit_of_work.reading() as session:
+        rows = [asdict(standing) for standing in checkpoint_queries.standings(session, govern.settings.audit.sinks)]
+    columns = {"name": "Sink", "seq": "Has up to", "lacks": "Lacks", "pushed_at": "Last (UTC)", "problem": "Problem"}
+    output.show(rows, columns, as_json=as_json, empty="No sink is set up. See [audit] in config/govern.example.toml.")

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from govern.checkpoints import queries as checkpoints
 from govern.cli.faults import unexpected
 from govern.cli.health import Finding, fail, ok, warn
 from govern.cli.host import is_older
@@ -63,6 +64,7 @@ def _with_engine(settings: Settings, engine: sa.Engine) -> Iterator[Finding]:
         yield _worker(session, now)
         yield from _syncs(settings, session, now)
         yield _effects(session, now)
+        yield _sinks(settings, session)
 
 
 def _sealing(settings: Settings, session: sa.orm.Session) -> Finding:
@@ -134,6 +136,18 @@ def _effects(session: sa.orm.Session, now: datetime) -> Finding:
     if refused:
         return warn("effects", f"{refused} acts were refused for good. Their keys, invites or alerts show the problem.")
     return ok("effects", "Nothing that is owed is late, and nothing was refused.")
+
+
+def _sinks(settings: Settings, session: sa.orm.Session) -> Finding:
+    standings = checkpoints.standings(session, settings.audit.sinks)
+    failing = [
+        f"{each.name} since {each.failing_since:%Y-%m-%d %H:%M} UTC ({each.problem})" for each in standings if each.problem
+    ]
+    if failing:
+        return warn("audit sinks", f"Checkpoints of the audit log do not get out: {'; '.join(failing)}")
+    if not standings:
+        return ok("audit sinks", "None is set up: a cut tail of the audit log cannot be proven from outside ([audit]).")
+    return ok("audit sinks", f"Checkpoints of the audit log go to: {', '.join(each.name for each in standings)}.")
 
 
 def _ago(passed: timedelta) -> str:

@@ -229,6 +229,8 @@ def reconcile_keys(govern: Govern, _progress: Progress) -> Report:
 
 
 def sign_checkpoint(govern: Govern, _progress: Progress) -> Report:
-    """Sign the audit log up to its newest event, unless nothing happened since."""
-    signed = signing.sign_newest(govern.unit_of_work, Actor(ActorKind.JOB, "audit.checkpoint", "audit.checkpoint"))
-    return {"signed": int(signed is not None)}
+    """Sign the audit log up to its newest event, unless nothing happened since, and owe the sinks what they lack."""
+    actor = Actor(ActorKind.JOB, "audit.checkpoint", "audit.checkpoint")
+    signed = signing.sign_newest(govern.unit_of_work, actor)
+    owed = signing.owe_pushes(govern.unit_of_work, actor, govern.settings.audit.sinks)
+    return {"signed": int(signed is not None), "sinks": owed}

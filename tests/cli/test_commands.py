@@ -250,6 +250,10 @@ def test_an_exported_audit_log_is_verified_far_from_the_database(
             (tmp_path / file).write_text(answer.out, encoding="utf-8")
     assert len((tmp_path / "signed.jsonl").read_text().splitlines()) == 2  # making the key was an event too
     assert command("audit verify --checkpoints signed.jsonl").code == 0
+    assert "No sink is set up" in command("audit sinks").out
+    host.setenv("GOVERN_AUDIT_SYSLOG", "tls://logs.example.com:6514")
+    [sink] = command("audit sinks --json").json["items"]
+    assert (sink["name"], sink["seq"], sink["lacks"]) == ("syslog", 0, 2)
     by_ring = command("audit verify log.jsonl")
     assert by_ring.out == "All 4 events hold. Whether later ones were cut off shows only with --checkpoints.\n"
     assert command("audit verify log.jsonl --checkpoints signed.jsonl --json").json["ok"] is True

@@ -11,6 +11,7 @@ import pytest
 from freezegun import freeze_time
 
 from govern.bootstrap import Govern as Service
+from govern.checkpoints import service as checkpoints
 from govern.core.clock import utcnow
 from govern.core.uow import Actor, ActorKind
 from govern.fakes.oidc import DemoProvider
@@ -62,6 +63,15 @@ def test_a_healthy_host_passes_every_probe(command: Govern, healthy: pytest.Monk
         "admin key: management", "admin key: usage", "clock", "sign-in", "mail",
     }  # fmt: skip
     assert command("doctor").code == 0
+
+
+def test_a_sink_of_the_audit_log_that_fails_is_told(command: Govern, healthy: pytest.MonkeyPatch, govern: Service) -> None:
+    healthy.setenv("GOVERN_AUDIT_FILE", "kept.jsonl")
+    assert finding(command("doctor --json"), "audit sinks") == ("ok", "Checkpoints of the audit log go to: file.")
+    with govern.unit_of_work(WORKER) as uow:
+        checkpoints.note_failed(uow, "file", "No space left on device.")
+    health, sentence = finding(command("doctor --json"), "audit sinks")
+    assert (health, "file since" in sentence, "No space left" in sentence) == ("warn", True, True)
 
 
 def closed_port() -> str:

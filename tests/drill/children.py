@@ -22,7 +22,7 @@ from govern.core.outbox import Effect, EffectState
 from govern.keys.models import Key
 from govern.members.models import Invite
 from govern.openai.pacing import Pace
-from govern.settings import Mail, OpenAI, Removal, Sealing, Settings, Sync, Web
+from govern.settings import Audit, Mail, OpenAI, Removal, Sealing, Settings, Sync, Web
 from govern.web.app import create_app
 from govern.worker.runner import drain, run_job
 from tests.drill.nursery import ROUNDS, Order
@@ -51,6 +51,7 @@ def settings_of(given: Order) -> Settings:
         sync=Sync(backfill_days=4),
         web=Web(url="http://govern.test", wait_seconds=0),
         mail=Mail(**given.get("mail", {})),
+        audit=Audit(**given.get("audit", {})),
     )
 
 

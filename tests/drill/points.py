@@ -9,7 +9,7 @@ from typing import Final
 import govern
 from govern.offboarding import rules
 
-MONEY_FLOWS: Final = ("usage.sync", "usage.roll_up", "delivery", "approval.tell")
+MONEY_FLOWS: Final = ("usage.sync", "usage.roll_up", "delivery", "approval.tell", "audit.push")
 """Drilled by `test_money_crashes`; everything else by `test_crashes`."""
 PLACEHOLDERS: Final = {
     "name": [step for step, _ in rules.STEPS if step != "verify"],

@@ -115,7 +115,7 @@ def mail_sink(*, security: str = "none", username: str = "", password: str = "")
         raise ValueError(f"security is none, starttls or tls, not {security!r}")
     with tempfile.TemporaryDirectory() as folder:
         encrypted = security != "none"
-        certificate, key = _make_certificate(Path(folder)) if encrypted else (None, None)
+        certificate, key = make_certificate(Path(folder)) if encrypted else (None, None)
         sink = MailSink(username, password, certificate)
         options: dict[str, Any] = {}
         if certificate and key:
@@ -136,7 +136,7 @@ def mail_sink(*, security: str = "none", username: str = "", password: str = "")
                 controller.stop()
 
 
-def _make_certificate(folder: Path) -> tuple[Path, Path]:
+def make_certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate that vouches for itself, and its key, as PEM files."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])

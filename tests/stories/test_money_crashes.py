@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from govern.approvals import service as approvals
 from govern.bootstrap import Govern
 from govern.budgets import service as budgets
 from govern.budgets.models import Delivery
+from govern.checkpoints import queries as checkpoints
 from govern.core.clock import utcnow
 from govern.fakes.openai import FakeOpenAI
 from govern.notices.models import DeliveryState
@@ -55,7 +57,7 @@ class Drill:
 
 
 @pytest.fixture
-def drill(point: str, request: pytest.FixtureRequest) -> Iterator[Drill]:
+def drill(point: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Drill]:
     """The databases take turns."""
     stage = stage_for(request, ("sqlite", "postgresql")[points().index(point) % 2])
     world = stage.fresh()
@@ -64,7 +66,7 @@ def drill(point: str, request: pytest.FixtureRequest) -> Iterator[Drill]:
             "host": mails.host, "port": mails.port, "security": "none", "sender": "govern@acme.example",
             "admins": ["fin@acme.example"],
         }  # fmt: skip
-        order = stage.order | {"mail": mail}
+        order = stage.order | {"mail": mail, "audit": {"file": str(tmp_path / "checkpoints.jsonl")}}
         govern = hurried(order | {"openai": "http://openai.test/v1"}, httpx.WSGITransport(app=stage.gate))
         yield Drill(World(govern, world.openai), stage, order, mails)
         govern.close()
@@ -186,6 +188,22 @@ def test_whoever_is_asked_for_a_yes_is_told(drill: Drill, point: str) -> None:
     assert len(told) == (1 if point.endswith("before_send") else 2)
     assert len(set(told)) == 1
     assert world.dead() == []
+
+
+@pytest.mark.parametrize("point", of("audit.push"))
+def test_checkpoints_whose_push_is_killed_there_get_out(drill: Drill, point: str) -> None:
+    world = drill.world
+    run_job(world.govern, "audit.checkpoint")
+    assert drill.worker(f"{point}:1") == "SIGKILL"
+    while due_now(world.govern.engine, dead=True):
+        world.drain()
+    with world.govern.unit_of_work.reading() as session:
+        [checkpoint] = checkpoints.recent(session)
+        [standing] = checkpoints.standings(session, ["file"])
+    kept = Path(drill.order["audit"]["file"]).read_text(encoding="utf-8").splitlines(keepends=True)
+    assert kept == [checkpoint.line] * (1 if point.endswith("before_push") else 2)
+    assert (standing.seq, standing.lacks, standing.problem) == (checkpoint.seq, 0, None)
+    assert world.audit_holds()
 
 
 def test_every_point_belongs_to_a_flow() -> None:

@@ -14,7 +14,7 @@ from govern.web.access import govern, reads, requires
 from govern.web.api import paging
 from govern.web.api.audit_events import LINES, after_field, seq_of
 from govern.web.api.blueprint import ApiBlueprint
-from govern.web.api.shapes import PageQuery, Schema, instant, page_of
+from govern.web.api.shapes import PageQuery, Schema, instant, maybe_instant, maybe_text, page_of
 
 blueprint = ApiBlueprint("audit-checkpoints", "Signed checkpoints of the audit log. The key that checks them: `/evidence/key`.")
 
@@ -28,6 +28,23 @@ class CheckpointOut(Schema):
     root = ma.fields.String(required=True, metadata={"description": "SHA-256 over all exported lines up to it, in hex."})
     key = ma.fields.String(attribute="key_id", required=True)
     line = ma.fields.String(required=True, metadata={"description": "What was signed, with its signature: a line of the file."})
+
+
+class SinkOut(Schema):
+    """A place outside where checkpoints are kept: up to which event, how many it lacks, and what is wrong, since when."""
+
+    name = ma.fields.String(required=True, metadata={"example": "syslog"})
+    seq = ma.fields.Integer(required=True)
+    lacks = ma.fields.Integer(required=True)
+    pushed_at = maybe_instant()
+    problem = maybe_text()
+    failing_since = maybe_instant()
+
+
+class SinksOut(Schema):
+    """All that are set up."""
+
+    items = ma.fields.List(ma.fields.Nested(SinkOut), required=True)
 
 
 class FileQuery(Schema):
@@ -49,6 +66,18 @@ class Checkpoints(MethodView):
         rows = queries.recent(reads(), before=seq_of(paging.after_id(args.get("cursor"))), limit=args["limit"] + 1)
         items, following = paging.page(rows, args["limit"], lambda row: str(row.seq))
         return {"items": items, "next": following}
+
+
+@blueprint.route("/sinks")
+class Sinks(MethodView):
+    """Where checkpoints are kept outside."""
+
+    @requires("audit:read")
+    @blueprint.response(200, SinksOut)
+    def get(self) -> dict[str, Any]:
+        """Show how far each sink has the checkpoints, and which ones fail."""
+        scope.check_anyone("audit:read")
+        return {"items": queries.standings(reads(), govern().settings.audit.sinks)}
 
 
 @blueprint.route("/export")

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, render_template, request, url_for
 
 from govern.audit import export, queries, service
 from govern.audit.models import AuditEvent
+from govern.checkpoints import queries as checkpoints
 from govern.core.errors import InvalidInput
 from govern.web import scope
 from govern.web.access import govern, reads, requires
@@ -39,8 +40,9 @@ def index() -> str:
     )  # fmt: skip
     verdict = service.verify(reads(), govern().box) if request.args.get("verify") == "yes" else None
     return render_template(
-        "audit_events/index.html", page=forms.paged(found, by="seq"), verdict=verdict, subject_address=subject_address
-    )
+        "audit_events/index.html", page=forms.paged(found, by="seq"), verdict=verdict, subject_address=subject_address,
+        checkpoint=checkpoints.newest(reads()), sinks=checkpoints.standings(reads(), govern().settings.audit.sinks),
+    )  # fmt: skip
 
 
 @blueprint.get("/export")

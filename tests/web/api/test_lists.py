@@ -216,6 +216,7 @@ def test_the_audit_log_is_streamed_and_gone_on_with(full: Door) -> None:
     [signed] = auditor.get("/audit-checkpoints").get_json()["items"]
     file = auditor.get("/audit-checkpoints/export").data
     assert (file.decode(), auditor.get(f"/audit-checkpoints/export?after={signed['seq']}").data) == (signed["line"], b"")
+    assert auditor.get("/audit-checkpoints/sinks").get_json() == {"items": []}
     public = read_public(full.api(None).get("/evidence/key").get_json()["public_pem"].encode())
     log = auditor.get("/audit-events/export").data.splitlines(keepends=True)[: signed["seq"]]
     assert verify_lines(log, anchors_of([file], public), None) == Verdict(signed["seq"], None, None)
