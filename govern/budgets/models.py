@@ -1,4 +1,4 @@
-"""Budget, BudgetRaise, Alert, Delivery."""
+"""Budget, BudgetTerms, BudgetRaise, Alert, Delivery."""
 
 from __future__ import annotations
 
@@ -69,8 +69,27 @@ class Budget(Base):
     @property
     def marks(self) -> list[Threshold]:
         """Its thresholds, those in per cent first."""
-        amounts = [Threshold(usd=Decimal(text)) for text in self.thresholds_usd or ()]
-        return [*(Threshold(percent=each) for each in self.thresholds), *amounts]
+        return _marks(self.thresholds, self.thresholds_usd)
+
+
+class BudgetTerms(Base):
+    """The amount and the thresholds that a budget had until it was changed: windows that were over then are compared with
+    these."""
+
+    __tablename__ = "budget_terms"
+
+    id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    budget_id: Mapped[str] = mapped_column(sa.ForeignKey("budgets.id"), index=True)
+    amount_usd: Mapped[Decimal] = mapped_column(Money)
+    thresholds: Mapped[list[int]] = mapped_column(sa.JSON)
+    thresholds_usd: Mapped[list[str] | None] = mapped_column(sa.JSON(none_as_null=True))
+    generation: Mapped[int]
+    until_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    @property
+    def marks(self) -> list[Threshold]:
+        """The thresholds, those in per cent first."""
+        return _marks(self.thresholds, self.thresholds_usd)
 
 
 class BudgetRaise(Base):
@@ -127,6 +146,10 @@ class Alert(Base):
     def reached(self) -> Threshold:
         """The threshold."""
         return Threshold(self.threshold, self.threshold_usd or Decimal(0))
+
+
+def _marks(percents: list[int], amounts: list[str] | None) -> list[Threshold]:
+    return [*(Threshold(percent=each) for each in percents), *(Threshold(usd=Decimal(text)) for text in amounts or ())]
 
 
 class Note(StrEnum):

@@ -9,7 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from govern.budgets.models import Alert, Budget, BudgetRaise, Delivery, Scope
+from govern.budgets.models import Alert, Budget, BudgetRaise, BudgetTerms, Delivery, Scope
 from govern.core.errors import NotFound
 from govern.usage.bulk import batched
 
@@ -82,6 +82,16 @@ def raises_of(session: Session, budget_ids: Iterable[str]) -> dict[str, list[Bud
     for part in batched(sorted(set(budget_ids))):
         query = sa.select(BudgetRaise).where(BudgetRaise.budget_id.in_(part)).order_by(BudgetRaise.id)
         for each in session.scalars(query):
+            found[each.budget_id].append(each)
+    return dict(found)
+
+
+def terms_of(session: Session, budget_ids: Iterable[str]) -> dict[str, list[BudgetTerms]]:
+    """Budget id → its earlier terms, oldest first; budgets that were never changed are left out."""
+    found: dict[str, list[BudgetTerms]] = defaultdict(list)
+    for part in batched(sorted(set(budget_ids))):
+        query = sa.select(BudgetTerms).where(BudgetTerms.budget_id.in_(part))
+        for each in session.scalars(query.order_by(BudgetTerms.until_at, BudgetTerms.generation)):
             found[each.budget_id].append(each)
     return dict(found)
 

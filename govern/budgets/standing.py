@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from govern.budgets import defaults, queries, scopes
 from govern.budgets.models import Budget, Scope
-from govern.budgets.rules import Limit, Raised, percent
+from govern.budgets.rules import Limit, Threshold, percent
 from govern.budgets.windows import Window
 from govern.people.models import Person
 from govern.projects.models import Project
@@ -30,8 +30,8 @@ _FEW: Final = 200
 class Standing:
     """How a budget stands in a window. `label` names whose spend it is; `spent` says what is billed and what estimated.
 
-    `limit` is that of now, with raises; of a window that is over, that of its last moment. `person_id`: of a budget for each
-    person, whose standing this is; '' otherwise.
+    `limit` is that of now, with raises, and `marks` are the thresholds; of a window that is over, those of its last moment.
+    `person_id`: of a budget for each person, whose standing this is; '' otherwise.
     """
 
     budget: Budget
@@ -39,6 +39,7 @@ class Standing:
     window: Window
     limit: Limit
     spent: Figure
+    marks: Sequence[Threshold]
     person_id: str = ""
 
     @property
@@ -61,10 +62,11 @@ def standings(session: Session, budgets: Sequence[Budget], now: datetime) -> lis
             found[standing.budget.id] = standing
     names = scopes.labels(session, budgets)
     nobody = [budget for budget in budgets if budget.id not in found]
-    raised = queries.raises_of(session, [budget.id for budget in nobody])
+    terms = _Terms(session, nobody, now)
     for budget in nobody:
         window = budget.calendar.at(now)
-        found[budget.id] = Standing(budget, "", window, _limit(budget, window, raised, now), Figure())
+        limit, marks = terms.of(budget, window)
+        found[budget.id] = Standing(budget, "", window, limit, Figure(), marks)
     return [replace(found[budget.id], label=names[budget.id]) for budget in budgets]
 
 
@@ -99,7 +101,7 @@ def at_windows(
     """
     names = scopes.labels(session, [budget for budget, _ in pairs])
     projects = _remote_ids(session, [budget for budget, _ in pairs])
-    raised = queries.raises_of(session, [budget.id for budget, _ in pairs])
+    terms = _Terms(session, [budget for budget, _ in pairs], now)
     asked: dict[_Stretch, set[str] | None] = {}
     placed = []
     for budget, window in pairs:
@@ -109,20 +111,33 @@ def at_windows(
         wanted = people if budget.per_person else [group]
         before = asked.setdefault(stretch, set())
         asked[stretch] = None if wanted is None or before is None else before | set(wanted)
-        placed.append((budget, window, stretch, group, _limit(budget, window, raised, now)))
+        placed.append((budget, window, stretch, group))
     read = {stretch: _spent(session, stretch, groups) for stretch, groups in asked.items()}
     members = _Members(session, [pair for pair in pairs if pair[0].per_person], now)
     found = []
-    for budget, window, stretch, group, limit in placed:
-        spent = read[stretch]
+    for budget, window, stretch, group in placed:
+        spent, (limit, marks) = read[stretch], terms.of(budget, window)
         if not budget.per_person:
-            found.append(Standing(budget, names[budget.id], window, limit, spent.get(group, Figure())))
+            found.append(Standing(budget, names[budget.id], window, limit, spent.get(group, Figure()), marks))
             continue
         candidates = {*spent, *(also or {}).get((budget.id, window.key), ())} - {""}
         for person_id in members.of(budget, window, candidates if people is None else candidates & set(people)):
-            found.append(Standing(budget, "", window, limit, spent.get(person_id, Figure()), person_id))
+            found.append(Standing(budget, "", window, limit, spent.get(person_id, Figure()), marks, person_id))
     called = _names(session, {each.person_id for each in found if each.person_id})
     return [replace(each, label=called.get(each.person_id, "")) if each.person_id else each for each in found]
+
+
+class _Terms:
+    """What budgets are compared with in a window: the terms and raises of now, or of its last moment."""
+
+    def __init__(self, session: Session, budgets: Sequence[Budget], now: datetime) -> None:
+        ids = [budget.id for budget in budgets]
+        self._now, self._raised, self._earlier = now, queries.raises_of(session, ids), queries.terms_of(session, ids)
+
+    def of(self, budget: Budget, window: Window) -> tuple[Limit, Sequence[Threshold]]:
+        at = min(self._now, window.end - timedelta(microseconds=1))
+        held = next((terms for terms in self._earlier.get(budget.id, ()) if at < terms.until_at), budget)
+        return Limit(held.amount_usd, held.generation).raised(self._raised.get(budget.id, ()), at), held.marks
 
 
 class _Members:
@@ -153,11 +168,6 @@ def _spent(session: Session, stretch: _Stretch, groups: Collection[str] | None) 
         return {"": usage.totals(session, stretch.first_day, stretch.end_day).whole}
     among = groups if groups is not None and len(groups) <= _FEW else None
     return usage.spent(session, stretch.first_day, stretch.end_day, stretch.by, among=among)
-
-
-def _limit(budget: Budget, window: Window, raised: Mapping[str, Sequence[Raised]], now: datetime) -> Limit:
-    at = min(now, window.end - timedelta(microseconds=1))
-    return Limit(budget.amount_usd, budget.generation).raised(raised.get(budget.id, ()), at)
 
 
 def _remote_ids(session: Session, budgets: Sequence[Budget]) -> dict[str, str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from typing import Any, cast
 
 import click
 
-from govern.budgets import queries, raising, service
-from govern.budgets.models import Scope
+from govern.budgets import drafts, preview, queries, raising, service
+from govern.budgets.models import Budget, Scope
 from govern.budgets.standing import of_people, standings
 from govern.budgets.windows import LONGEST, Period
 from govern.cli import host, output
@@ -51,6 +53,38 @@ def list_budgets(retired: bool = False, as_json: bool = False) -> None:
     output.show(rows, columns, as_json=as_json, empty="There are no budgets yet. Make one with `govern budgets create`.")
 
 
+def _terms(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say what a budget is like, but whose spend it watches."""
+    options = (
+        click.option(
+            "--at", "thresholds", multiple=True, type=click.IntRange(1, 1000), help="Alert at this percentage. Repeatable."
+        ),
+        click.option("--at-usd", "thresholds_usd", multiple=True, metavar="DOLLARS", help="Alert at this amount. Repeatable."),
+        click.option("--notify", multiple=True, metavar="EMAIL", help="Whom to tell (mail.admins). Repeatable."),
+        click.option("--zone", help="Time zone of the window (UTC)."),
+        click.option("--period", type=click.Choice([each.value for each in Period]), help="How long a window is (month)."),
+        click.option("--year-starts", type=click.IntRange(1, 12), help="Quarters and years: the fiscal year's first month."),
+        click.option("--days", type=click.IntRange(1, LONGEST), help='How many; for the period "days".'),
+        click.option(
+            "--anchor", type=click.DateTime(["%Y-%m-%d"]), help='The first day of such a window; for the period "days".'
+        ),
+        click.option("--dry-run", is_flag=True, help="Only say who would be over today."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _said(typed: dict[str, Any]) -> dict[str, Any]:
+    """What was said by these options, as commands take it."""
+    said = {name: value for name, value in typed.items() if value not in (None, ())}
+    if "thresholds_usd" in said:
+        said["thresholds_usd"] = [_dollars(each) for each in said["thresholds_usd"]]
+    if "anchor" in said:
+        said["anchor"] = said["anchor"].date()
+    return said
+
+
 @budgets.command()
 @click.argument("name")
 @click.option("--usd", required=True, help="Dollars per window.")
@@ -61,43 +95,64 @@ def list_budgets(retired: bool = False, as_json: bool = False) -> None:
 @click.option("--key", metavar="ID", help="Watch this key, ours or another that OpenAI lists.")
 @click.option("--model", help="Watch this model.")
 @click.option("--each", "per_person", is_flag=True, help="Each person of the team, cost centre or organization by themselves.")
-@click.option("--at", "thresholds", multiple=True, type=click.IntRange(1, 1000), help="Alert at this percentage. Repeatable.")
-@click.option("--at-usd", "thresholds_usd", multiple=True, metavar="DOLLARS", help="Alert at this amount. Repeatable.")
-@click.option("--notify", multiple=True, metavar="EMAIL", help="Whom to tell (mail.admins). Repeatable.")
-@click.option("--zone", default="UTC", show_default=True, help="Time zone of the window.")
-@click.option("--period", type=click.Choice([each.value for each in Period]), default="month", show_default=True)
-@click.option("--year-starts", type=click.IntRange(1, 12), help="Quarters and years: the first month of the fiscal year.")
-@click.option("--days", type=click.IntRange(1, LONGEST), help='How many; for the period "days".')
-@click.option("--anchor", type=click.DateTime(["%Y-%m-%d"]), help='A day on which such a window begins; for the period "days".')
+@_terms
 @host.as_json
-def create(
-    name: str, *, usd: str, per_person: bool, thresholds: tuple[int, ...], thresholds_usd: tuple[str, ...], notify: tuple[str,
-    ...], zone: str,
-    period: str,
-    year_starts: int | None, days: int | None, anchor: datetime | None, as_json: bool, **named: str | None,
-) -> None:  # fmt: skip
+def create(name: str, *, usd: str, per_person: bool, dry_run: bool, as_json: bool, **typed: Any) -> None:
     """Watch what is spent in a window."""
-    whose = {Scope(word): text for word, text in named.items() if text}
+    whose = {word: text for word in Scope if (text := typed.pop(word.value, None))}
     if len(whose) > 1:
         raise InvalidInput("A budget watches one thing: a project, a person, a team, a cost centre, a key or a model.")
     scope, scope_id = next(iter(whose.items()), (Scope.ORGANIZATION, None))
-    with host.opened() as govern, govern.unit_of_work(host.host_actor()) as uow:
-        budget = service.create_budget(
-            uow, name=name, scope=scope, scope_id=scope_id, per_person=per_person, amount_usd=_dollars(usd), notify=notify,
-            zone=zone,
-            thresholds=thresholds or (() if thresholds_usd else service.DEFAULT_THRESHOLDS),
-            thresholds_usd=[_dollars(each) for each in thresholds_usd], period=period, year_starts=year_starts, days=days,
-            anchor=anchor.date() if anchor else None,
-        )  # fmt: skip
-    row = {
-        "id": budget.id,
-        "name": budget.name,
-        "scope": budget.scope,
-        "scope_id": budget.scope_id,
-        "amount_usd": budget.amount_usd,
-        "period": budget.period,
+    wanted: dict[str, Any] = {
+        "name": name,
+        "scope": scope,
+        "scope_id": scope_id,
+        "per_person": per_person,
+        "amount_usd": _dollars(usd),
     }
-    output.show_one(row, as_json=as_json, sentence=f"{budget.id}: {budget.name} is watched.")
+    wanted |= ({"thresholds": ()} if typed["thresholds_usd"] else {}) | _said(typed)
+    with host.opened() as govern:
+        if dry_run:
+            with govern.unit_of_work.reading() as session:
+                _tell(preview.of_new(session, drafts.draft(session, **wanted), utcnow()), as_json=as_json)
+            return
+        with govern.unit_of_work(host.host_actor()) as uow:
+            budget = service.create_budget(uow, **wanted)
+    output.show_one(_row(budget), as_json=as_json, sentence=f"{budget.id}: {budget.name} is watched.")
+
+
+@budgets.command()
+@click.argument("budget_id", metavar="BUDGET")
+@click.option("--name")
+@click.option("--usd", help="Dollars per window.")
+@_terms
+@host.as_json
+def change(budget_id: str, *, name: str | None, usd: str | None, dry_run: bool, as_json: bool, **typed: Any) -> None:
+    """Change what is given of a budget. Windows that are over keep what they ended with."""
+    said = {"name": name, "amount_usd": _dollars(usd) if usd else None} | _said(typed)
+    changes = cast("drafts.Changes", said)
+    with host.opened() as govern:
+        if dry_run:
+            with govern.unit_of_work.reading() as session:
+                _tell(preview.of_change(session, budget_id, changes, utcnow()), as_json=as_json)
+            return
+        with govern.unit_of_work(host.host_actor()) as uow:
+            budget = service.change_budget(uow, budget_id, **changes)
+    output.show_one(_row(budget), as_json=as_json, sentence=f"{budget.id}: {budget.name} is changed.")
+
+
+def _row(budget: Budget) -> dict[str, Any]:
+    return {
+        "id": budget.id, "name": budget.name, "scope": budget.scope, "scope_id": budget.scope_id,
+        "amount_usd": budget.amount_usd, "period": budget.period,
+    }  # fmt: skip
+
+
+def _tell(found: preview.Preview, *, as_json: bool) -> None:
+    affected = [f"{each.standing.label} ({each.standing.percent} %)" for each in found.affected]
+    row = {"over": found.over, "before": found.before, "alerts": found.alerts, "affected": affected}
+    names = f" {', '.join(affected)}." if affected else ""
+    output.show_one(row, as_json=as_json, sentence=f"{found.sentence}{names} Nothing is saved.")
 
 
 @budgets.command("people")

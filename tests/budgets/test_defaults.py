@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from govern.budgets import queries, service
+from govern.budgets import drafts, preview, queries, service
 from govern.budgets.defaults import Defaults, Place
 from govern.budgets.models import Alert, Budget, Scope
 from govern.budgets.standing import of_people, of_person, standings
@@ -102,6 +102,34 @@ def test_each_crosses_by_themselves_and_their_own_budget_goes_before(money: Mone
     money.bills(0, key=two[EVE])
     assert money.evaluate()["withdrawn"] == 1
     assert money.evaluate() == {"budgets": 3, "alerts": 0, "withdrawn": 0}
+
+
+def test_a_change_is_previewed_before_it_tells_anybody(money: Money, two: dict[str, str]) -> None:
+    facts: dict[str, Any] = {"scope": "team", "scope_id": "Ads", "per_person": True}
+    money.bills(85, key=two[EVE])
+    money.bills(120, key=two[MAX])
+    with money.govern.unit_of_work.reading() as session:
+        new = drafts.draft(session, name="each", amount_usd=Decimal(110), thresholds=[70, 100], **facts)
+        found = preview.of_new(session, new, utcnow())
+        assert found.sentence == "1 person would be over today, and 2 alerts would be sent at once."
+        seen = [(each.standing.label, [mark.words for mark in each.crossed]) for each in found.affected]
+        assert seen == [(money.world.person(MAX).name, ["70 %", "100 %"]), (money.world.person(EVE).name, ["70 %"])]
+    made = money.budget(Decimal(110), [70, 100], name="each", **facts)
+    assert money.evaluate()["alerts"] == 3
+    with money.govern.unit_of_work.reading() as session:
+        assert preview.of_change(session, made.id, {"name": "other"}, utcnow()).alerts == 0
+        lower = preview.of_change(session, made.id, {"amount_usd": Decimal(80)}, utcnow())
+        assert lower.sentence == "2 people would be over today (1 is now), and 2 alerts would be sent at once."
+        day = preview.of_change(session, made.id, {"period": "day"}, utcnow())
+        assert day.sentence == "Nobody would be over today (1 is now), and no alert would be sent at once."
+    whole = money.budget(Decimal(500), [70], name="all")
+    with money.govern.unit_of_work.reading() as session:
+        assert queries.get(session, made.id).amount_usd == 110
+        found = preview.of_change(session, whole.id, {"thresholds": [], "thresholds_usd": [Decimal(200)]}, utcnow())
+        assert found.sentence == "It would not be over today, and 1 alert would be sent at once."
+        assert [each.standing.label for each in found.affected] == ["Search"]
+        assert preview.of_change(session, whole.id, {"amount_usd": Decimal(50)}, utcnow()).over == 1
+    assert money.evaluate()["alerts"] == 0
 
 
 @pytest.mark.one_database

@@ -269,6 +269,24 @@ class TestLateAndCorrected:
         assert announced(money) == 2  # the alert and the note
         assert audited(money, "alert.") == ["alert.raised", "alert.withdrawn"]
 
+    def test_a_change_says_nothing_about_windows_that_were_over(self, money: Money) -> None:
+        budget = money.budget(HUNDRED, [100])
+        money.bills(60)
+        money.clock.move_to("2026-04-05T12:00:00")
+        with money.govern.unit_of_work(ADMIN) as uow:
+            service.change_budget(uow, budget.id, amount_usd=Decimal(50))
+        with money.govern.unit_of_work(ADMIN) as uow:
+            service.change_budget(uow, budget.id, thresholds=[10], thresholds_usd=[Decimal(1)])
+        assert money.evaluate()["alerts"] == 0  # March had 100 and its threshold
+        money.bills(45, on="2026-03-31")
+        assert money.evaluate()["alerts"] == 1
+        assert alerts(money) == [("2026-03", 100, True)]
+        money.bills(5, on="2026-04-04")
+        assert money.evaluate()["alerts"] == 2
+        with money.govern.unit_of_work.reading() as session:
+            limits = {(alert.window, alert.limit_usd) for alert in queries.find_alerts(session)}
+        assert limits == {("2026-03", 100), ("2026-04", 50)}
+
     def test_a_raise_lasts_until_the_end_of_its_day_and_leaves_nothing_behind(self, money: Money) -> None:
         budget = money.budget(HUNDRED, [80, 100], thresholds_usd=[Decimal(110)], zone="Asia/Tokyo")
         with money.govern.unit_of_work(ADMIN) as uow:

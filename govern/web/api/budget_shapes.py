@@ -14,6 +14,7 @@ _THRESHOLDS = ma.fields.Integer(strict=True, validate=ma.validate.Range(1, 1000)
 class BudgetChange(Schema):
     """What to change; the rest stays."""
 
+    dry_run = Flag(metadata={"description": "Only say what it would mean."})
     name = Text(1, 200)
     amount_usd = Usd(metadata=MONEY_IN | {"description": "For each window."})
     thresholds = ma.fields.List(_THRESHOLDS, validate=ma.validate.Length(max=20), metadata={"description": "Whole per cent."})
@@ -32,6 +33,29 @@ class BudgetChange(Schema):
         strict=True, validate=ma.validate.Range(1, 366), metadata={"description": 'How many; only of the period "days".'}
     )
     anchor = ma.fields.Date(metadata={"description": 'The first day of one of the windows; only of the period "days".'})
+
+
+class ConcernedOut(Schema):
+    """Whom it concerns: somebody who would be told of, or over."""
+
+    person = ma.fields.String(allow_none=True)
+    name = ma.fields.String(required=True)
+    spent_usd = Usd(required=True)
+    percent = ma.fields.Integer(required=True)
+    reached = ma.fields.List(ma.fields.String(), required=True, metadata={"description": "Thresholds that would tell at once."})
+
+
+class BudgetPreviewOut(Schema):
+    """What it would mean today: how many would be over the limit, how many are now, and how many alerts would be sent at once.
+
+    `affected` names at most 20, who spent most first.
+    """
+
+    sentence = ma.fields.String(required=True)
+    over = ma.fields.Integer(required=True)
+    before = ma.fields.Integer(required=True)
+    alerts = ma.fields.Integer(required=True)
+    affected = ma.fields.List(ma.fields.Nested(ConcernedOut), required=True)
 
 
 class BudgetIn(BudgetChange):
@@ -102,6 +126,9 @@ class BudgetOut(Schema):
     estimated_usd = Usd(required=True)
     percent = ma.fields.Integer(required=True)
     limit_usd = Usd(required=True, metadata={"description": "The amount with the raises of now; `percent` is of this."})
+    preview = ma.fields.Nested(
+        BudgetPreviewOut, allow_none=True, metadata={"description": "Of a dry run; nothing is stored then."}
+    )
     raises = ma.fields.List(ma.fields.Nested(RaiseOut), required=True, metadata={"description": "Those that hold now."})
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from flask import Response
+from flask import Response, jsonify
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
-from govern.budgets import queries, raising, service
+from govern.budgets import drafts, preview, queries, raising, service
 from govern.budgets.models import Budget
 from govern.budgets.standing import Standing, of_people, standings
 from govern.core.clock import utcnow
@@ -22,6 +22,9 @@ from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.budget_shapes import BudgetChange, BudgetIn, BudgetOut, BudgetsQuery, RaiseIn, RetireIn, SpenderOut
 from govern.web.api.shapes import PageQuery, page_of, with_more
+
+if TYPE_CHECKING:
+    from govern.budgets.drafts import Changes
 
 blueprint = ApiBlueprint("budgets", "Limits per window of time.")
 
@@ -40,11 +43,29 @@ def visible(budget_id: str) -> Budget:
     return row
 
 
-def _fields(session: Session, rows: Sequence[Budget]) -> list[dict[str, Any]]:
+def _dry_run(found: preview.Preview) -> Response:
+    return jsonify(BudgetOut().dump(_fields(reads(), [found.budget], found)[0]))
+
+
+def _preview(found: preview.Preview) -> dict[str, Any]:
+    affected = [
+        {
+            "person": each.standing.person_id or None, "name": each.standing.label, "spent_usd": each.standing.spent.amount,
+            "percent": each.standing.percent, "reached": [mark.words for mark in each.crossed],
+        }
+        for each in found.affected
+    ]  # fmt: skip
+    return {
+        "sentence": found.sentence, "over": found.over, "before": found.before, "alerts": found.alerts, "affected": affected,
+    }  # fmt: skip
+
+
+def _fields(session: Session, rows: Sequence[Budget], found: preview.Preview | None = None) -> list[dict[str, Any]]:
     now, raised = utcnow(), queries.raises_of(session, [row.id for row in rows])
     return [
         with_more(
-            BudgetOut, standing.budget, scope_name=standing.label, percent=standing.percent, window=standing.window.key,
+            BudgetOut, standing.budget, preview=_preview(found) if found else None, scope_name=standing.label,
+            percent=standing.percent, window=standing.window.key,
             window_starts_at=standing.window.start, window_ends_at=standing.window.end,
             spent_usd=standing.spent.amount, billed_usd=standing.spent.billed, estimated_usd=standing.spent.estimated,
             limit_usd=standing.limit.usd, thresholds_usd=[mark.usd for mark in standing.budget.marks if mark.usd],
@@ -81,9 +102,12 @@ class Budgets(MethodView):
     @requires("budgets:write")
     @blueprint.arguments(BudgetIn)
     @blueprint.response(201, BudgetOut)
+    @blueprint.alt_response(200, schema=BudgetOut, description="A dry run: what it would mean.", success=True)
     def post(self, args: dict[str, Any]) -> Response:
-        """Watch a scope's spend per window."""
+        """Watch a scope's spend per window. A dry run says who would be over today."""
         scope.check_anyone("budgets:write")
+        if args.pop("dry_run", False):
+            return _dry_run(preview.of_new(reads(), drafts.draft(reads(), **args), utcnow()))
 
         def command(uow: UnitOfWork) -> str:
             return service.create_budget(uow, **args).id
@@ -105,10 +129,14 @@ class OneBudget(MethodView):
     @blueprint.arguments(BudgetChange)
     @blueprint.response(200, BudgetOut)
     def patch(self, args: dict[str, Any], budget_id: str) -> dict[str, Any]:
-        """Change a budget. A new amount lets its thresholds alert again in this window."""
+        """Change a budget. A new amount lets its thresholds alert again in this window. A dry run says who would be over."""
         scope.check_anyone("budgets:write")
+        dry_run = args.pop("dry_run", False)
         if not args:
             raise InvalidInput("Nothing to change was named.", {"name": "Name at least one field."})
+        if dry_run:
+            found = preview.of_change(reads(), budget_id, cast("Changes", args), utcnow())
+            return _fields(reads(), [found.budget], found)[0]
         release_reads()
         with govern().unit_of_work(current_actor()) as uow:
             service.change_budget(uow, budget_id, **args)

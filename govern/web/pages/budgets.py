@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Blueprint, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from govern.budgets import queries, raising, rules, scopes, service
+from govern.budgets import drafts, preview, queries, raising, rules, scopes, service
 from govern.budgets.models import Budget, Scope
-from govern.budgets.standing import Standing, of_people, standings
+from govern.budgets.standing import of_people, standings
 from govern.budgets.windows import LONGEST, MONTHS, Period, Windows
 from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput
@@ -24,6 +24,9 @@ from govern.web.pages.acting import act
 from govern.web.pages.forms import Form
 from govern.web.pages.going import see
 from govern.web.problems import status_of
+
+if TYPE_CHECKING:
+    from govern.budgets.drafts import Changes
 
 blueprint = Blueprint("budgets_page", __name__, url_prefix="/budgets")
 
@@ -61,12 +64,13 @@ def new() -> str:
 @blueprint.post("")
 @requires("budgets:write")
 def create() -> Response | str | tuple[str, int]:
-    """Make it; or, by the other button, only show how it would stand today."""
+    """Make it; or only show who would be over today: by the other button, and first of all where alerts would be sent at once."""
     scope.check_anyone("budgets:write")
     try:
         wanted = _wanted() | _scope()
-        if "preview" in request.form:
-            return _form(_typed(), standing=_as_of_today(wanted))
+        found = preview.of_new(reads(), drafts.draft(reads(), **wanted), utcnow())
+        if _to_be_shown(found):
+            return _form(_typed(), found=found)
         act(lambda uow: service.create_budget(uow, **wanted).id)
     except forms.REFUSALS as error:
         return _form(forms.refused(error)), status_of(error)
@@ -114,15 +118,13 @@ def edit(budget_id: str) -> str:
 @blueprint.post("/<string(maxlength=60):budget_id>")
 @requires("budgets:write")
 def change(budget_id: str) -> Response | str | tuple[str, int]:
-    """Change it; or only show how it would stand today."""
+    """Change it; or only show who would be over today, as for a new one."""
     budget = _budget(budget_id, "budgets:write")
     try:
         wanted = _wanted()
-        if "preview" in request.form:
-            standing = _as_of_today(
-                wanted | {"scope": budget.scope, "scope_id": budget.scope_id or None, "per_person": budget.per_person}
-            )
-            return _form(_typed(), budget=budget, standing=standing)
+        found = preview.of_change(reads(), budget_id, cast("Changes", wanted), utcnow())
+        if _to_be_shown(found):
+            return _form(_typed(), budget=budget, found=found)
         act(lambda uow: service.change_budget(uow, budget_id, **wanted).id)
     except forms.REFUSALS as error:
         return _form(forms.refused(error), budget=budget), status_of(error)
@@ -238,24 +240,21 @@ def _per_person(wanted: Scope) -> bool:
     return scopes.check_per_person(wanted, forms.text("per_person") == "yes")
 
 
-def _as_of_today(wanted: dict[str, Any]) -> Standing:
-    """How such a budget would stand now. Nothing is stored."""
-    return standings(reads(), [service.draft(reads(), **wanted)], utcnow())[0]
+def _to_be_shown(found: preview.Preview) -> bool:
+    return "preview" in request.form or (found.alerts > 0 and "confirm" not in request.form)
 
 
 def _typed() -> Form:
     return Form(request.form.to_dict())
 
 
-def _form(form: Form, *, budget: Budget | None = None, standing: Standing | None = None) -> str:
-    reached = rules.crossed(standing.spent.amount, standing.limit.usd, standing.budget.marks) if standing else []
+def _form(form: Form, *, budget: Budget | None = None, found: preview.Preview | None = None) -> str:
     return render_template(
         "budgets/edit.html",
         form=form,
         budget=budget,
         label=scopes.labels(reads(), [budget])[budget.id] if budget else None,
-        standing=standing,
-        reached=reached,
+        preview=found,
         scopes=[
             (each.value, f"The whole {word}" if each is Scope.ORGANIZATION else f"A {word}")
             for each, word in scopes.WORDS.items()

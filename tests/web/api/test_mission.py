@@ -199,6 +199,12 @@ def test_a_budget_is_changed_and_retired(door: Door) -> None:
     stretch = {"period": "days", "days": 14, "anchor": "2026-03-03"}
     assert admin("PATCH", f"/budgets/{made['id']}", stretch).get_json()["window"].endswith("/14d")
     assert admin("PATCH", f"/budgets/{made['id']}", {"period": "month", "days": 3}).status_code == 422
+    tried = admin("PATCH", f"/budgets/{made['id']}", {"amount_usd": "10", "dry_run": True}).get_json()
+    assert (tried["amount_usd"], tried["preview"]["over"], tried["preview"]["affected"]) == ("10.00", 0, [])
+    new = admin.post("/budgets", {"name": "x", "scope": "model", "scope_id": "gpt-5", "amount_usd": 5, "dry_run": True})
+    assert (new.status_code, new.get_json()["id"]) == (200, "draft")
+    assert new.get_json()["preview"]["sentence"] == "It would not be over today, and no alert would be sent at once."
+    assert [(item["amount_usd"], item["preview"]) for item in admin.get("/budgets").get_json()["items"]] == [("200.00", None)]
     more = {"by_usd": "50.5", "until": (utcnow() + timedelta(days=3)).date().isoformat(), "reason": "a fair"}
     raised = admin.post(f"/budgets/{made['id']}/raises", more)
     assert (raised.status_code, raised.get_json()["limit_usd"], raised.get_json()["amount_usd"]) == (201, "250.50", "200.00")

@@ -22,7 +22,9 @@ from govern.keys.models import Key, KeyState
 from govern.members.models import Invite, InviteState
 from govern.offboarding.models import Offboarding, Suspension
 from govern.projects import queries as projects
+from govern.usage.sync import run_costs
 from tests.given import ADA, EVE, MAX, OLA
+from tests.usage.reported import Reported, billed
 from tests.web.conftest import Door
 from tests.web.pages.conftest import Reader, secret_of, value_of
 
@@ -396,6 +398,24 @@ def test_a_refused_budget_keeps_what_was_typed(door: Door, admin: Reader) -> Non
         for name in ("name", "amount_usd", "thresholds", "zone", "named"):
             assert value_of(page, name) == values[name]
     assert count(door, Budget) == 0
+
+
+def test_a_budget_that_would_tell_at_once_is_confirmed_first(door: Door, admin: Reader) -> None:
+    today = utcnow().date().isoformat()
+    source = Reported(cost_rows=[billed(today, "85", project=door.world.project().remote_id, key=None)])
+    run_costs(door.govern.unit_of_work, source, trailing_days=3, backfill_days=3)
+    values = {"name": "A day", "scope": "organization", "amount_usd": "50", "thresholds": "80", "zone": "UTC", "period": "day"}
+    asked = admin.send("/budgets/new", "/budgets", values)
+    assert "It would be over today, and 1 alert would be sent at once." in asked.text
+    assert "Save all the same" in asked.text
+    assert count(door, Budget) == 0
+    assert "is watched from now on" in admin.send("/budgets/new", "/budgets", values | {"confirm": "yes"}).text
+    each = values | {"scope": "organization", "per_person": "yes"}
+    assert "Nobody would be over today" in admin.send("/budgets/new", "/budgets", each | {"preview": "yes"}).text
+    budget = only(door, Budget)
+    higher = admin.send(f"/budgets/{budget.id}/edit", f"/budgets/{budget.id}", values | {"amount_usd": "100"})
+    assert "It would not be over today, and 1 alert would be sent at once." in higher.text
+    assert door.world.reload(budget).amount_usd == Decimal(50)
 
 
 def test_a_budget_of_a_person(door: Door, admin: Reader, readers: dict[str, Reader]) -> None:
