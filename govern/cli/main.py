@@ -34,7 +34,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "logout": ("govern.client.commands:logout", "Sign this machine out."),
     "members": ("govern.cli.members:members", "List, invite and revoke members."),
     "people": ("govern.cli.people:people", "See people and keep the directory: import, export, end dates."),
-    "report": ("govern.cli.report:report", "Chargeback, movers, the estimate against the bill, FOCUS."),
+    "report": ("govern.cli.report:report", "Chargeback, movers, the estimate against the bill, FOCUS, history."),
     "policies": ("govern.cli.policies:policies", "See and set what keys may be without approval."),
     "run": ("govern.client.commands:run", "Run a program with your key in its environment, and nowhere else."),
     "sync": ("govern.cli.sync:sync", "Pull the directory, usage and costs now."),

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from govern.cli import host, output
+from govern.cli.backfill import backfill
 from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput
 from govern.people import queries as people
@@ -279,6 +280,9 @@ def ownerless(*, first: datetime | None, last: datetime | None, as_json: bool) -
         click.echo(f"{each.words.title}: {each.words.remedy}")
     own, nobody = output.cell(whole.projects), output.cell(whole.unattributed)
     click.echo(f"Projects' own {own} USD, unattributed {nobody} USD, of {output.cell(whole.whole.amount)} USD. {_reach(fresh)}")
+
+
+report.add_command(backfill)
 
 
 @report.command("focus")

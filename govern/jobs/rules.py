@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 NAMES: Final = (
     "directory.sync",
@@ -45,3 +46,9 @@ def slot_of(now: datetime, every: timedelta) -> str:
     """The time box that `now` is in, by its beginning. Boxes are cut from 1970 on in UTC, the same on every machine."""
     begin = now - (now - _EPOCH) % every
     return begin.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def time_left(progress: Mapping[str, Any] | None, *, running_for: timedelta) -> timedelta | None:
+    """How long a run will take still, by how far it came so far; None while nothing tells."""
+    done, total = (int((progress or {}).get(name) or 0) for name in ("done", "total"))
+    return running_for * ((total - done) / done) if 0 < done <= total else None

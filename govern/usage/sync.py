@@ -14,6 +14,7 @@ from typing import Final
 
 from govern.core.clock import utcnow
 from govern.core.uow import Actor, ActorKind, UnitsOfWork
+from govern.sections import Sync
 from govern.usage import attribution, closing, daily, learning
 from govern.usage.bulk import serialize
 from govern.usage.prices import PriceBook
@@ -27,6 +28,11 @@ WIDTH: Final = "1h"
 _DAYS_PER_USAGE_ROUND: Final = 7  # 168 hourly buckets are the most that one page holds
 _DAYS_PER_COST_ROUND: Final = 31
 Progress = Callable[[str, int, int], None]
+
+
+def endpoints_of(settings: Sync) -> tuple[str, ...]:
+    """Of what usage is read: everything that we know of, and what the settings name besides."""
+    return (*USAGE_ENDPOINTS, *settings.more_endpoints)
 
 
 def run_usage(

@@ -33,7 +33,6 @@ from govern.settings import Settings
 from govern.usage import cells
 from govern.usage import queries as usage_queries
 from govern.usage import sync as usage
-from govern.usage_ports import USAGE_ENDPOINTS
 from govern.worker import housekeeping
 from govern.worker.progress import Progress
 
@@ -106,7 +105,7 @@ def sync_usage(govern: Govern, progress: Progress) -> Report:
     sync = govern.settings.sync
     return usage.run_usage(
         govern.unit_of_work, govern.need_outside().usage, trailing_days=sync.trailing_days, backfill_days=sync.backfill_days,
-        endpoints=(*USAGE_ENDPOINTS, *sync.more_endpoints), progress=progress,
+        endpoints=usage.endpoints_of(sync), progress=progress,
     )  # fmt: skip
 
 
@@ -124,7 +123,7 @@ def backfill_usage(govern: Govern, progress: Progress) -> Report:
     sync = govern.settings.sync
     return usage.run_backfill(
         govern.unit_of_work, govern.need_outside().usage, days=sync.history_days,
-        endpoints=(*USAGE_ENDPOINTS, *sync.more_endpoints), progress=progress,
+        endpoints=usage.endpoints_of(sync), progress=progress,
     )  # fmt: skip
 
 

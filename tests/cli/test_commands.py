@@ -94,6 +94,9 @@ def test_spend_is_told_and_written_to_files(command: Govern, openai: FakeOpenAI,
     assert [row["model"] for row in command("report accuracy --json").json["items"]] == ["gpt-4o-mini-2024-07-18"]
     assert "to be within 3.00 %: the target is" in command("report accuracy").out
     assert "Billed through" in command("report movers --by project").out
+    read = command("report backfill --json").json
+    assert (read["state"], read["days"], len(read["endpoints"])) == ("stopped", 365, 12)
+    assert f"of 365 days read of every endpoint, back to {read['read_back_to']} (" in command("report backfill").out
     why = command("report ownerless --json").json["items"]
     assert [(row["whose"], row["reason"], Decimal(row["amount_usd"])) for row in why] == [("project", "no_key", 85)]
     assert "No key is named: OpenAI names" in command("report ownerless").out

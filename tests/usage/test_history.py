@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,7 +17,9 @@ from freezegun import freeze_time
 from govern.audit.models import AuditEvent
 from govern.core.errors import Unavailable
 from govern.core.uow import Actor, ActorKind, UnitsOfWork
-from govern.usage import partitions, queries, retention
+from govern.jobs.models import JobRun, RunState
+from govern.usage import backfill, partitions, queries, retention
+from govern.usage.backfill import Stage
 from govern.usage.models import CostFact, CostSeries, SyncWindow, UsageFact
 from govern.usage.questions import View
 from govern.usage.records import ClosedMonth, CostAdjustment, UsageDay
@@ -49,7 +52,12 @@ def test_a_backfill_that_breaks_goes_on_where_it_was_and_a_second_one_asks_nothi
     with unit_of_work.reading() as session:
         begun = session.scalar(sa.select(sa.func.count()).select_from(SyncWindow))
         assert queries.totals(session, date(2026, 2, 18), date(2026, 3, 11), view=View.BILLED).whole.amount == 21
+        stopped = backfill.history(session, days=59, endpoints=CHAT, today=date(2026, 3, 10))
+        stage = backfill.stage_of(stopped, None)
     assert begun == 2 * 21
+    assert (stopped.whole, stopped.days, stopped.back_to, stopped.percent) == (20, 59, date(2026, 2, 18), 33)
+    assert [(part.endpoint, part.read) for part in stopped.parts] == [("completions", 20), ("costs", 20)]
+    assert stage is Stage.STOPPED
     again = run_backfill(unit_of_work, source, days=59, endpoints=CHAT)
     assert (again["days"], again["written"]) == (2 * 60 - begun, 2 * 60 - begun)
     assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
@@ -57,6 +65,17 @@ def test_a_backfill_that_breaks_goes_on_where_it_was_and_a_second_one_asks_nothi
     asked = len(source.calls)
     assert run_backfill(unit_of_work, source, days=59, endpoints=CHAT)["days"] == 0
     assert len(source.calls) == asked
+    with unit_of_work.reading() as session:
+        done = backfill.history(session, days=59, endpoints=CHAT, today=date(2026, 3, 10))
+        wider = backfill.history(session, days=61, endpoints=(*CHAT, "images"), today=date(2026, 3, 10))
+    assert (done.complete, done.percent, done.back_to) == (True, 100, date(2026, 1, 10))
+    assert (wider.whole, wider.back_to, wider.percent) == (0, None, 64)
+    for run, expected in (
+        (None, Stage.STOPPED), (JobRun(state=RunState.FAILED), Stage.STOPPED), (JobRun(state=RunState.REQUESTED), Stage.WAITING),
+        (JobRun(state=RunState.RUNNING), Stage.RUNNING),
+    ):  # fmt: skip
+        assert (backfill.stage_of(wider, run), backfill.stage_of(done, run)) == (expected, Stage.COMPLETE)
+    assert backfill.stage_of(replace(done, start=done.end), None) is Stage.NONE
 
 
 def test_endpoints_beside_one_another_leave_every_day_whole_and_one_that_fails_alone(unit_of_work: UnitsOfWork) -> None:

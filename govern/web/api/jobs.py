@@ -33,6 +33,9 @@ class RunOut(Schema):
     requested_at = instant(required=True)
     started_at = maybe_instant()
     finished_at = maybe_instant()
+    progress = ma.fields.Dict(
+        keys=ma.fields.String(), allow_none=True, metadata={"description": "While it runs: `what`, `done`, `total`."}
+    )
     report = ma.fields.Dict(keys=ma.fields.String(), allow_none=True)
     problem = maybe_text()
 

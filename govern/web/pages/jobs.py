@@ -9,7 +9,8 @@ from govern.core.clock import utcnow
 from govern.jobs import queries, service
 from govern.jobs.models import JobRun, RunState
 from govern.jobs.rules import NAMES
-from govern.web.access import reads, requires
+from govern.usage import backfill
+from govern.web.access import govern, reads, requires
 from govern.web.pages import forms, words
 from govern.web.pages.acting import act, wait_until
 from govern.web.pages.going import see
@@ -27,10 +28,12 @@ def index() -> str:
     )
     page = forms.paged(found)
     standings = queries.standings(reads())
+    read = backfill.standing(reads(), govern().settings.sync, utcnow())
     return render_template(
         "jobs/index.html",
         page=page,
         standings=standings,
+        read=read,
         workers=queries.live_workers(reads(), utcnow()),
         last_heard=queries.last_heartbeat(reads()),
         names=[(name, name) for name in NAMES],
