@@ -41,9 +41,11 @@ def draft(
     thresholds: Sequence[int] = DEFAULT_THRESHOLDS,
     thresholds_usd: Sequence[Decimal] = (),
     notify: Sequence[str] = (),
+    slug: str | None = None,
     **windows: Unpack[Windows],
 ) -> Budget:
     """Such a budget with the id "draft". `scope_id` is as `scopes.resolve` takes it. `notify` empty: the admins are told.
+    `slug`: its name in the file where budgets are kept as code.
 
     `windows`: the fields of `Calendar`; months in UTC when left out. Raises InvalidInput, NotFound.
     """
@@ -53,7 +55,7 @@ def draft(
     return Budget(
         id="draft", name=rules.check_name(name), scope=scope, scope_id=scopes.resolve(session, scope, scope_id),
         per_person=scopes.check_per_person(scope, per_person), created_at=utcnow(), amount_usd=rules.check_amount(amount_usd),
-        thresholds=percents, thresholds_usd=_texts(dollars), notify=rules.check_addresses(notify), generation=1,
+        thresholds=percents, thresholds_usd=_texts(dollars), notify=rules.check_addresses(notify), slug=slug, generation=1,
         **asdict(calendar),
     )  # fmt: skip
 
@@ -103,7 +105,7 @@ def facts(budget: Budget) -> dict[str, Any]:
         "name": budget.name, "scope": budget.scope, "scope_id": budget.scope_id, "per_person": budget.per_person,
         "amount_usd": budget.amount_usd, "thresholds": list(budget.thresholds), "thresholds_usd": budget.thresholds_usd or [],
         "notify": list(budget.notify), "zone": budget.zone, "period": budget.period, "year_starts": budget.year_starts,
-        "days": budget.days, "anchor": budget.anchor,
+        "days": budget.days, "anchor": budget.anchor, "slug": budget.slug,
     }  # fmt: skip
 
 

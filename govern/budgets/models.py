@@ -32,6 +32,7 @@ class Budget(Base):
     person of the scope by themselves, and not all of them together.
 
     `generation` counts changes of the amount, and raises: a higher limit may reach its thresholds again in the same window.
+    `slug`: what it is called in the file that it is kept in, None for one made by hand.
     `windows_since`: since when its windows are these, None for as long as it stands.
     """
 
@@ -41,6 +42,7 @@ class Budget(Base):
     name: Mapped[str] = mapped_column(sa.String(200))
     scope: Mapped[Scope] = mapped_column(words(Scope))
     scope_id: Mapped[str] = mapped_column(sa.String(200))
+    slug: Mapped[str | None] = mapped_column(sa.String(63))
     per_person: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     # The column is older than the windows that are no months; renaming it would stop what runs while it is upgraded.
     amount_usd: Mapped[Decimal] = mapped_column("monthly_usd", Money)
@@ -59,7 +61,13 @@ class Budget(Base):
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     retired_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
-    __table_args__ = (sa.Index("ix_budgets_scope", "scope", "scope_id"),)
+    __table_args__ = (
+        sa.Index("ix_budgets_scope", "scope", "scope_id"),
+        sa.Index(
+            "uq_budgets_slug", "slug", unique=True,
+            sqlite_where=sa.text("retired_at IS NULL"), postgresql_where=sa.text("retired_at IS NULL"),
+        ),
+    )  # fmt: skip
 
     @property
     def calendar(self) -> Calendar:

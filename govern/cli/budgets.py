@@ -14,6 +14,7 @@ from govern.budgets.models import Budget, Scope
 from govern.budgets.standing import of_people, standings
 from govern.budgets.windows import LONGEST, Period
 from govern.cli import host, output
+from govern.cli.budget_files import apply_file, plan_file
 from govern.core.clock import utcnow
 from govern.core.errors import InvalidInput
 
@@ -51,6 +52,10 @@ def list_budgets(retired: bool = False, as_json: bool = False) -> None:
         "percent": "%", "at": "Alerts at", "id": "Id",
     }  # fmt: skip
     output.show(rows, columns, as_json=as_json, empty="There are no budgets yet. Make one with `govern budgets create`.")
+
+
+budgets.add_command(plan_file)
+budgets.add_command(apply_file)
 
 
 def _terms(command: Callable[..., None]) -> Callable[..., None]:

@@ -92,7 +92,7 @@ def cli() -> None:
     Settings come from config/govern.toml (or the file that GOVERN_CONFIG names) and from GOVERN_… variables.
 
     Exit codes: 0 done, 1 something unexpected, 2 input or settings, 3 not allowed, 4 not found or not possible now,
-    5 a policy forbids it, 6 OpenAI did not do it, 130 interrupted.
+    5 a policy forbids it, 6 OpenAI did not do it, 7 a plan has changes to make, 130 interrupted.
     """
 
 

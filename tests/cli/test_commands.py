@@ -205,6 +205,21 @@ def test_budgets_are_made_listed_and_retired(command: Govern, project: str) -> N
     assert command("budgets alerts").out == "No threshold was reached yet.\n"
 
 
+def test_budgets_are_kept_in_a_file(command: Govern, tmp_path: Path) -> None:
+    file = tmp_path / "budgets.toml"
+    file.write_text('[budgets.all]\namount_usd = 99.50\nperiod = "week"\n')
+    planned = command("budgets plan", str(file))
+    assert planned.code == 7
+    assert planned.out == "+ all: create $99.50 a week for The organization, told at 80 %, 100 %\n1 to create, 0 unchanged.\n"
+    assert command("budgets apply --json", str(file)).json["steps"][0]["kind"] == "create"
+    again = command("budgets plan", str(file))
+    assert (again.code, again.out) == (0, "1 unchanged.\n")
+    file.write_text("")
+    assert "- all: retire the budget of The organization" in command("budgets apply", str(file)).out
+    file.write_text("[budgets")
+    assert command("budgets plan", str(file)).code == 2
+
+
 def test_a_token_is_shown_once_and_can_be_revoked(command: Govern, world: World) -> None:
     answer = command("token create ci --role auditor --days 1")
     value = answer.out.strip()

@@ -92,6 +92,10 @@ class RaiseOut(Schema):
 class BudgetOut(Schema):
     """A budget, and how it stands in its window of now."""
 
+    slug = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "What it is called in the file that it is kept in."}
+    )
+
     id = ma.fields.String(required=True)
     name = ma.fields.String(required=True)
     scope = ma.fields.Enum(Scope, by_value=True, required=True)
