@@ -18,6 +18,7 @@ from govern.jobs.rules import NAMES
 from govern.settings import OpenAI, Sealing, Settings
 from govern.usage.clocks import ON, Told
 from govern.usage.names import By
+from govern.web.pages import words
 from govern.worker.jobs import timetable
 from tests.architecture.source import PACKAGE, ROOT, called, calls, modules, name_of, tree
 from tests.conftest import SEALING_KEYS
@@ -57,6 +58,7 @@ def test_every_effect_has_a_handler_and_every_handler_an_effect(tmp_path) -> Non
 def test_every_job_of_the_timetable_is_named_and_documented() -> None:
     assert tuple(job.name for job in timetable(Settings())) == NAMES
     assert set(NAMES) <= in_first_column("Jobs")
+    assert set(words.JOBS) == set(NAMES), "the dashboard says of each what it does"
 
 
 # -- commands ----------------------------------------------------------------------------------------------------------

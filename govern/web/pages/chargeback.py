@@ -11,7 +11,7 @@ from govern.core.clock import utcnow
 from govern.usage import chargeback, exports, queries
 from govern.usage.chargeback import Chargeback
 from govern.usage.names import Whose
-from govern.usage.rules import DAY
+from govern.usage.rules import DAY, following_month
 from govern.web import scope
 from govern.web.access import reads, requires
 from govern.web.api import files
@@ -36,6 +36,7 @@ def index() -> str:
         people=report.part(Whose.PERSON),
         own=report.part(Whose.PROJECT),
         unattributed=report.part(Whose.NOBODY),
+        last=following_month(report.month) - DAY,
         freshness=queries.freshness(reads()),
     )
 

@@ -201,6 +201,8 @@ JOBS: Final[Mapping[str, str]] = {
     "keys.expire": "Ends keys that expired, and keys whose value nobody opened in time.",
     "keys.remind": "Mails the people of keys that are about to expire, once per step.",
     "reveals.shred": "Destroys sealed values whose time is over: to be shown again, or to be asked about.",
+    "keys.rotate": "Begins rotations that are due; ends old versions whose successor is in use or whose overlap is over.",
+    "audit.checkpoint": "Signs how far the audit log has come, so that a changed past is noticed.",
     "keys.reconcile": "Compares the keys that we issued with what OpenAI lists.",
     "approvals.expire": "Ends what waited for an approval for too long.",
     "batches.follow": "Lets go whom a list of people held and nobody approved.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from decimal import Decimal
 
 import pytest
@@ -41,3 +42,7 @@ def test_why_spend_has_no_person(door: Door, readers: dict[str, Reader]) -> None
     assert WORDS[Reason.FOREIGN_ACCOUNT].title not in page
     assert "key_unknown" in readers["admin"].get("/usage?range=7&by=key&reason=unknown_key").text
     assert 'id="ownerless"' not in readers["manager"].get("/usage?range=7").text
+    charged = html.unescape(readers["admin"].get(f"/chargeback?month={day[:7]}").text)
+    [why] = re.findall(r'href="(/usage[?][^"]*whose=unattributed[^"]*)"', charged)
+    assert WORDS[Reason.NO_KEY].title in readers["admin"].get(why).text
+    assert f"{day[:7]}-01" in why
