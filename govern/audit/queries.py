@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +13,8 @@ from sqlalchemy.orm import Session
 
 from govern.audit.chain import Link, instant
 from govern.audit.models import AuditEvent, AuditHead
+from govern.audit.rules import ENDINGS, Outcome
+from govern.core.errors import NotFound
 
 _decode: Final = msgspec.json.Decoder().decode
 STEP: Final = 1000
@@ -25,27 +29,65 @@ _COLUMNS: Final[tuple[sa.ColumnElement[Any], ...]] = tuple(
 )
 
 
-def events(
-    session: Session,
-    *,
-    before: int | None = None,
-    limit: int = 50,
-    subject_id: str | None = None,
-    actor_id: str | None = None,
-    action: str | None = None,
-) -> Sequence[AuditEvent]:
-    """Newest first, older than the event numbered `before`. `action` matches whole (`key.revoked`) or as a prefix (`key.`)."""
-    query = sa.select(AuditEvent).order_by(AuditEvent.seq.desc()).limit(limit)
-    if before is not None:
-        query = query.where(AuditEvent.seq < before)
-    if subject_id:
-        query = query.where(AuditEvent.subject_id == subject_id)
-    if actor_id:
-        query = query.where(AuditEvent.actor_id == actor_id)
-    if action:
-        prefix = action.endswith(".")
-        query = query.where(AuditEvent.action.startswith(action, autoescape=True) if prefix else AuditEvent.action == action)
-    return session.scalars(query).all()
+@dataclass(frozen=True)
+class Search:
+    """What to look for; all of it has to hold. Words are looked for anywhere in a text, whatever their case.
+
+    `action` matches whole (`key.revoked`) or, with a dot at its end, as a group (`key.`). `text` is looked for in who did it, in
+    the reason, and in the ids of who did it and of what it is about. `until` itself is not included.
+    """
+
+    action: str | None = None
+    subject_id: str | None = None
+    actor_id: str | None = None
+    request_id: str | None = None
+    reason: str | None = None
+    text: str | None = None
+    outcome: Outcome | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def events(session: Session, search: Search | None = None, *, before: int | None = None, limit: int = 50) -> Sequence[AuditEvent]:
+    """The events that are looked for, newest first, older than the event numbered `before`."""
+    query = sa.select(AuditEvent).order_by(AuditEvent.seq.desc()).limit(limit).where(*_conditions(search or Search()))
+    return session.scalars(query if before is None else query.where(AuditEvent.seq < before)).all()
+
+
+def _conditions(search: Search) -> Iterator[sa.ColumnElement[bool]]:
+    event = AuditEvent
+    for name in ("subject_id", "actor_id", "request_id"):
+        if value := getattr(search, name):
+            yield getattr(event, name) == value
+    if search.action:
+        group = search.action.endswith(".")
+        yield event.action.startswith(search.action, autoescape=True) if group else event.action == search.action
+    if search.reason:
+        yield event.reason.icontains(search.reason, autoescape=True)
+    if search.text:
+        places = (event.actor_label, event.actor_id, event.subject_id, event.reason)
+        yield sa.or_(*(place.icontains(search.text, autoescape=True) for place in places))
+    if search.outcome is not None:
+        ended = {outcome: sa.or_(*_ended(endings)) for outcome, endings in ENDINGS.items()}
+        yield ended[search.outcome] if search.outcome in ended else sa.not_(sa.or_(*ended.values()))
+    if search.since is not None:
+        yield event.at >= search.since
+    if search.until is not None:
+        yield event.at < search.until
+
+
+def _ended(endings: Sequence[str]) -> Iterator[sa.ColumnElement[bool]]:
+    for ending in endings:
+        for sign in "._":
+            yield AuditEvent.action.endswith(sign + ending, autoescape=True)
+
+
+def get(session: Session, event_id: str) -> AuditEvent:
+    """The event. Raises NotFound."""
+    event = session.scalars(sa.select(AuditEvent).where(AuditEvent.id == event_id)).one_or_none()
+    if event is None:
+        raise NotFound("There is no such event.")
+    return event
 
 
 def newest(session: Session) -> int:

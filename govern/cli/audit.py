@@ -5,13 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy.orm import Session
 
 from govern.audit import export, queries, service, walk
+from govern.audit.queries import Search
+from govern.audit.rules import Outcome
+from govern.audit.rules import outcome as outcome_of
 from govern.audit.service import AuditBroken
 from govern.audit.walk import Anchor, Verdict
 from govern.checkpoints import export as checkpoint_export
@@ -85,12 +90,23 @@ def _lines(path: Path) -> Iterator[bytes]:
             yield line
 
 
+def _in_utc(_context: click.Context, _parameter: click.Parameter, at: datetime | None) -> datetime | None:
+    return at.replace(tzinfo=UTC) if at else None
+
+
 @audit.command("list")
 @click.option("--action", help="An action (key.revoked) or its beginning (key.).")
-@click.option("--subject", help="Only events about this id.")
+@click.option("--subject", "subject_id", help="Only events about this id.")
+@click.option("--actor", "actor_id", help="Only what this id did.")
+@click.option("--request", "request_id", help="Only events of this request.")
+@click.option("--reason", help="Words of the reason.")
+@click.option("--search", "text", help="Words of who, of what it is about, or of the reason.")
+@click.option("--outcome", type=click.Choice([outcome.value for outcome in Outcome]))
+@click.option("--since", type=click.DateTime(), callback=_in_utc, help="Not before, in UTC.")
+@click.option("--until", type=click.DateTime(), callback=_in_utc, help="Before; not at.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @host.as_json
-def list_events(action: str | None, subject: str | None, limit: int, as_json: bool) -> None:
+def list_events(limit: int, as_json: bool, outcome: str | None, **sought: Any) -> None:
     """What was done, newest first."""
     with host.opened() as govern, govern.unit_of_work.reading() as session:
         rows = [
@@ -98,8 +114,9 @@ def list_events(action: str | None, subject: str | None, limit: int, as_json: bo
                 "seq": event.seq, "at": event.at, "action": event.action, "actor": event.actor_label,
                 "actor_kind": event.actor_kind, "actor_id": event.actor_id, "subject_kind": event.subject_kind,
                 "subject": event.subject_id, "facts": event.facts, "reason": event.reason,
+                "request": event.request_id, "outcome": outcome_of(event.action).value,
             }
-            for event in queries.events(session, limit=limit, action=action, subject_id=subject)
+            for event in queries.events(session, Search(**sought, outcome=Outcome(outcome) if outcome else None), limit=limit)
         ]  # fmt: skip
     columns = {"seq": "No.", "at": "At (UTC)", "action": "Action", "actor": "By", "subject": "Subject", "reason": "Reason"}
     output.show(rows, columns, as_json=as_json, empty="Nothing has been done yet.")

@@ -16,6 +16,8 @@ from freezegun import freeze_time
 from govern.audit import chain, queries
 from govern.audit import service as audit
 from govern.audit.models import AuditEvent, AuditHead
+from govern.audit.queries import Search
+from govern.audit.rules import Change, Outcome, changes
 from govern.audit.service import Verdict, verify
 from govern.core.crypto import Secret, SecretBox, new_token
 from govern.core.uow import Actor, ActorKind, UnitsOfWork
@@ -289,24 +291,43 @@ class TestTampering:
 class TestReading:
     @pytest.fixture
     def log(self, unit_of_work: UnitsOfWork) -> UnitsOfWork:
-        eve = Actor(ActorKind.PERSON, "per_eve", "Eve")
-        with unit_of_work(ADA) as uow:
-            audit.record(uow, "key.requested", ("keys", "key_1"))
+        eve = Actor(ActorKind.PERSON, "per_eve", "Eve Émile", request_id="req-2")
+        with freeze_time("2026-03-10 12:00:00"), unit_of_work(ADA) as uow:
+            audit.record(uow, "key.requested", ("keys", "key_1"), reason="for 100 % of Search")
             audit.record(uow, "key.issued", ("keys", "key_1"))
-        with unit_of_work(eve) as uow:
-            audit.record(uow, "key.revealed", ("keys", "key_1"))
-            audit.record(uow, "keyring.changed", ("rings", "ring_1"))
+        with freeze_time("2026-03-11 12:00:00"), unit_of_work(eve) as uow:
+            audit.record(uow, "key.freeze_refused", ("keys", "key_1"))
+            audit.record(uow, "keyring.changed", ("rings", "ring_1"), before={"a": 1}, after={"a": 2})
         return unit_of_work
 
-    @pytest.mark.parametrize(
-        ("choice", "seqs"),
-        [
-            ({}, [4, 3, 2, 1]), ({"limit": 2}, [4, 3]), ({"before": 3}, [2, 1]), ({"action": "key.issued"}, [2]),
-            ({"action": "key."}, [3, 2, 1]), ({"action": "key"}, []), ({"action": "k_y."}, []), ({"action": "%."}, []),
-            ({"actor_id": "per_eve"}, [4, 3]), ({"subject_id": "key_1"}, [3, 2, 1]),
-            ({"subject_id": "key_1", "actor_id": "per_eve", "before": 4}, [3]),
-        ],
-    )  # fmt: skip
-    def test_newest_first_and_filtered(self, log: UnitsOfWork, choice: dict[str, object], seqs: list[int]) -> None:
+    def test_newest_first_and_searched_by_anything(self, log: UnitsOfWork) -> None:
+        noon = datetime(2026, 3, 11, 12, tzinfo=UTC)
+        cases: list[tuple[Search, list[int]]] = [
+            (Search(), [4, 3, 2, 1]), (Search(action="key.issued"), [2]), (Search(action="key."), [3, 2, 1]),
+            (Search(action="key"), []), (Search(action="k_y."), []), (Search(action="%."), []),
+            (Search(actor_id="per_eve"), [4, 3]), (Search(subject_id="key_1"), [3, 2, 1]), (Search(request_id="req-2"), [4, 3]),
+            (Search(reason="SEARCH"), [1]), (Search(reason="100 % o"), [1]), (Search(reason="%"), [1]), (Search(reason="_"), []),
+            (Search(text="eve"), [4, 3]), (Search(text="ring_"), [4]), (Search(text="per_a"), [2, 1]),
+            (Search(text="search"), [1]),
+            (Search(outcome=Outcome.ASKED), [1]), (Search(outcome=Outcome.REFUSED), [3]), (Search(outcome=Outcome.DONE), [4, 2]),
+            (Search(since=noon), [4, 3]), (Search(until=noon), [2, 1]), (Search(since=noon, until=noon), []),
+            (Search(subject_id="key_1", actor_id="per_eve", action="key.", text="Eve", outcome=Outcome.REFUSED), [3]),
+        ]  # fmt: skip
         with log.reading() as session:
-            assert [event.seq for event in queries.events(session, **choice)] == seqs  # type: ignore[arg-type]
+            for search, seqs in cases:
+                assert [event.seq for event in queries.events(session, search)] == seqs, search
+            assert [event.seq for event in queries.events(session, limit=2)] == [4, 3]
+            assert [event.seq for event in queries.events(session, Search(action="key."), before=3)] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"a": 1}, []), ({"before": 1, "after": 2}, [Change("", 1, 2)]), ({"after": ["admin"]}, [Change("", None, ["admin"])]),
+        ({"before": {"a": 1, "b": 2}, "after": {"a": 1, "b": 3, "c": 4}}, [Change("b", 2, 3), Change("c", None, 4)]),
+        ({"before": None, "after": {"a": 1}}, [Change("a", None, 1)]), ({"before": {"a": 1}}, [Change("a", 1, None)]),
+        ({"before": {"a": 1}, "after": 2}, [Change("", {"a": 1}, 2)]), ({"before": {}, "after": {}}, []),
+    ],
+)  # fmt: skip
+def test_what_changed_is_told_value_by_value(facts: dict[str, object], expected: list[Change]) -> None:
+    assert changes(facts) == expected

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from govern.audit import queries as audit
 from govern.batches import rules as batch_rules
 from govern.batches import service as batches
 from govern.batches.models import BatchKind
@@ -73,6 +74,8 @@ def furnish(service: Live) -> Furnished:
     assert evidence is not None
     budget = service.budgets()[0]
     policy, asked = a_policy_and_an_asking(service)
+    with service.world.govern.unit_of_work.reading() as session:
+        event = audit.events(session, audit.Search(action="policy.set"))[0]
     pages = {
         "overview": "/", "people": "/people", "nobody-known": "/people?search=zzz", "person": f"/people/{EVE}",
         "imports": "/people/imports", "import": f"/people/imports/{done.id}", "import-draft": f"/people/imports/{draft.id}",
@@ -87,7 +90,9 @@ def furnish(service: Live) -> Furnished:
         "chargeback": f"/chargeback?month={utcnow():%Y-%m}", "estimates": "/estimates?range=90",
         "budgets": "/budgets", "budget": f"/budgets/{budget.id}",
         "budget-new": "/budgets/new", "budget-retire": f"/budgets/{budget.id}/retire", "alerts": "/alerts",
-        "audit": "/audit-events?verify=yes", "jobs": "/jobs", "tokens": "/tokens", "token-new": "/tokens/new", "me": "/me",
+        "audit": "/audit-events?verify=yes", "audit-event": f"/audit-events/{event.id}",
+        "audit-nothing": "/audit-events?search=zzz",
+        "jobs": "/jobs", "tokens": "/tokens", "token-new": "/tokens/new", "me": "/me",
         "batches": "/batches", "batch": f"/batches/{batch.id}", "remove-many": "/batches/removals/new",
         "invite-many": "/batches/invites/new", "evidence-all": "/evidence", "evidence": f"/evidence/{evidence}",
         "approvals": "/approvals", "approval": f"/approvals/{asked}", "policies": "/policies",

@@ -18,7 +18,7 @@ def test_a_run_that_is_asked_for_waits_and_is_audited(unit_of_work: UnitsOfWork)
         run = service.request_run(uow, "usage.sync")
     with unit_of_work.reading() as session:
         kept = queries.get_run(session, run.id)
-        event = audit.events(session, action="job.requested")[0]
+        event = audit.events(session, audit.Search(action="job.requested"))[0]
         assert (kept.state, kept.requested_by, kept.slot) == (RunState.REQUESTED, "Ada Admin", f"manual:{run.id}")
         assert (event.subject_id, event.actor_id, event.facts) == (run.id, "per_ada", {"job": "usage.sync"})
 

@@ -9,6 +9,9 @@ from flask import Response
 from flask.views import MethodView
 
 from govern.audit import export, queries
+from govern.audit.models import AuditEvent
+from govern.audit.queries import Search
+from govern.audit.rules import Outcome, outcome
 from govern.core.errors import InvalidInput
 from govern.web import scope
 from govern.web.access import govern, reads, requires
@@ -38,14 +41,21 @@ class AuditEventOut(Schema):
     ip = maybe_text()
     request_id = maybe_text()
     digest = ma.fields.String(required=True)
+    outcome = ma.fields.Function(lambda event: outcome(event.action).value, metadata={"type": "string"})
 
 
 class AuditQuery(PageQuery):
     """What to list."""
 
-    subject = Text(1, 120, metadata={"description": "The id of what was changed."})
-    actor = Text(1, 120, metadata={"description": "The id of who did it."})
+    subject = Text(1, 120, attribute="subject_id", metadata={"description": "The id of what was changed."})
+    actor = Text(1, 120, attribute="actor_id", metadata={"description": "The id of who did it."})
     action = Text(1, 60, metadata={"description": "A whole action (`key.revoked`) or a group (`key.`)."})
+    request = Text(1, 64, attribute="request_id", metadata={"description": "All events of one request."})
+    reason = Text(1, 200, metadata={"description": "Words of the reason."})
+    search = Text(1, 200, attribute="text", metadata={"description": "Words of who, of what it is about, or of the reason."})
+    outcome = ma.fields.Enum(Outcome, by_value=True)
+    since = instant(metadata={"description": "Not before."})
+    until = instant(metadata={"description": "Before; not at."})
 
 
 @blueprint.route("")
@@ -57,11 +67,9 @@ class AuditEvents(MethodView):
     @blueprint.response(200, page_of(AuditEventOut))
     def get(self, args: dict[str, Any]) -> dict[str, Any]:
         """List audit events, newest first."""
-        rows = queries.events(
-            reads(), before=seq_of(paging.after_id(args.get("cursor"))), limit=args["limit"] + 1,
-            subject_id=args.get("subject"), actor_id=args.get("actor"), action=args.get("action"),
-        )  # fmt: skip
-        items, following = paging.page(rows, args["limit"], lambda row: str(row.seq))
+        limit, before = args.pop("limit"), seq_of(paging.after_id(args.pop("cursor", None)))
+        rows = queries.events(reads(), Search(**args), before=before, limit=limit + 1)
+        items, following = paging.page(rows, limit, lambda row: str(row.seq))
         return {"items": items, "next": following}
 
 
@@ -94,6 +102,18 @@ class Export(MethodView):
         """Hand out the log, oldest first, as lines of JSON, streamed. An answer that breaks off is gone on with by `after`."""
         scope.check_anyone("audit:read")
         return exported(args["format"], args["after"])
+
+
+@blueprint.route("/<id:event_id>")
+class OneEvent(MethodView):
+    """One event."""
+
+    @requires("audit:read")
+    @blueprint.response(200, AuditEventOut)
+    def get(self, event_id: str) -> AuditEvent:
+        """Show an event."""
+        scope.check_anyone("audit:read")
+        return queries.get(reads(), event_id)
 
 
 def exported(form: str, after: int) -> Response:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from govern.approvals.models import ApprovalState
+from govern.audit.rules import Outcome
 from govern.batches.models import RowState
 from govern.findings.models import FindingState, Severity
 from govern.inventory.items import Shown
@@ -56,6 +57,11 @@ _FREEZES: Final[Mapping[StrEnum, Word]] = {
     FreezeState.THAWED: Word("thawed", "quiet", "It may do again what it might before."),
     FreezeState.REFUSED: Word("not frozen", "danger", "OpenAI would not narrow it."),
     FreezeState.GONE: Word("ended", "quiet", "The key ended while it was frozen."),
+}
+_OUTCOMES: Final[Mapping[StrEnum, Word]] = {
+    Outcome.DONE: Word("done", "success", "It was done."),
+    Outcome.ASKED: Word("asked for", "info", "Somebody else, or a worker, carries it out; that is an event of its own."),
+    Outcome.REFUSED: Word("refused", "danger", "It was not done."),
 }
 _LEAKS: Final[Mapping[StrEnum, Word]] = {
     LeakState.SEARCHING: Word("being traced", "info", "OpenAI is asked whose it is."),
@@ -181,6 +187,7 @@ _ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
     LogState: _LOGS,
     Shown: _SHOWN,
     RunState: _RUNS,
+    Outcome: _OUTCOMES,
     DeliveryState: _DELIVERIES,
     ApprovalState: _APPROVALS,
     RowState: _BATCH_ROWS,

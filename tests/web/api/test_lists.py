@@ -89,6 +89,18 @@ def test_filters_narrow(full: Door) -> None:
     assert admin.get("/members?search=%25").get_json()["items"] == []
     actions = {item["action"] for item in admin.get("/audit-events?action=invite.&limit=200").get_json()["items"]}
     assert actions == {"invite.requested"}
+    asked = admin.get("/audit-events?outcome=asked&search=nobody@nowhere&since=2020-01-01T00:00:00Z").get_json()["items"]
+    assert asked == []
+    [newest] = admin.get("/audit-events?outcome=asked&until=2100-01-01T00:00:00Z&limit=1").get_json()["items"]
+    assert newest["outcome"] == "asked"
+    assert admin.get(f"/audit-events/{newest['id']}").get_json() == newest
+    of_request = admin.get(f"/audit-events?request={newest['request_id']}").get_json()["items"]
+    assert newest["id"] in [item["id"] for item in of_request]
+    assert admin.get("/audit-events/aud_none").status_code == 404
+    changed = admin.get("/audit-events?action=person.roles_changed&limit=1").get_json()["items"][0]
+    page = full.browser("auditor").get(f"/audit-events/{changed['id']}").text
+    assert "Before and after" in page
+    assert all(role in page for role in changed["facts"]["after"])
 
 
 def test_each_sees_their_own_and_a_manager_their_reports(full: Door) -> None:

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from werkzeug.test import TestResponse
 
 from govern.approvals import service as approvals
+from govern.audit import queries as audit
 from govern.batches import rules as batch_rules
 from govern.batches import service as batches
 from govern.batches.models import BatchKind
@@ -106,6 +107,8 @@ TABLE = {
     "/alerts": (SEEN, SEEN, SEEN, SEEN),
     "/audit-events": (SEEN, REFUSED, SEEN, REFUSED),
     "/audit-events?verify=yes": (SEEN, REFUSED, SEEN, REFUSED),
+    "/audit-events?search=eve&outcome=asked&from=2026-01-01&to=nonsense": (SEEN, REFUSED, SEEN, REFUSED),
+    "/audit-events/{event}": (SEEN, REFUSED, SEEN, REFUSED),
     "/jobs": (SEEN, REFUSED, SEEN, REFUSED),
     "/tokens": (SEEN, SEEN, SEEN, SEEN),
     "/tokens/new": (SEEN, SEEN, SEEN, SEEN),
@@ -168,10 +171,11 @@ def add_things(door: Door) -> Things:
         batch = batches.begin(uow, BatchKind.INVITE, lines, reason="", limits=limits)
     with world.govern.unit_of_work.reading() as session:
         finding = findings.find(session, type_="unmanaged_key")[0]
+        event = audit.events(session, audit.Search(action="policy.set"))[0]
     return Things(
         {
             "kind": "project-keys", "finding": finding.id, "approval": approval.id, "import": draft.id,
-            "policy": policy.id,
+            "policy": policy.id, "event": event.id,
             "eve": EVE, "other": OLA, "invite": invite.id, "removal": removal.id, "project": key.project_id, "key": key.id,
             "budget": budget.id, "whole": whole.id, "token": token.id,
             "observed": observed.id, "batch": batch.id,
