@@ -56,14 +56,14 @@ def hold(uow: UnitOfWork, row: BatchRow) -> None:
     if earlier is not None and earlier.state is OffboardingState.CONTAINED:
         row.subject_id, row.state = earlier.id, RowState.ALREADY
         return
+    person = people.lock(uow.session, subject.person.id) if subject.person is not None else None
+    guards.one_at_a_time(uow, subject.member)
     guards.check_may_go(uow.session, subject)
-    if subject.person is not None:
-        person = people.lock(uow.session, subject.person.id)
-        if person.state is PersonState.ACTIVE:
-            people.contain(uow, person)
-            identity.end_everything(uow, person.id)
-            approvals.freeze_for(uow, person.id)
-            audit.record(uow, "member.held", person, email=person.email, batch=row.batch_id)
+    if person is not None and person.state is PersonState.ACTIVE:
+        people.contain(uow, person)
+        identity.end_everything(uow, person.id)
+        approvals.freeze_for(uow, person.id)
+        audit.record(uow, "member.held", person, email=person.email, batch=row.batch_id)
     row.state = RowState.HELD
 
 

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from govern.core.uow import UnitOfWork
 from govern.members import rules as member_rules
 from govern.members.models import Member
 from govern.offboarding import queries, rules
 from govern.offboarding.models import Offboarding, OffboardingState
 from govern.offboarding.queries import Subject
 from govern.people.models import Person, PersonState
+
+_LOCK: Final = 0x676F766F  # any constant of our own
+
+
+def one_at_a_time(uow: UnitOfWork, member: Member | None) -> None:
+    """Before an owner goes: of two at the same moment each would count the other as staying."""
+    is_owner = member is not None and member.role == "owner"
+    if is_owner and uow.session.get_bind().dialect.name == "postgresql":  # SQLite has one writer anyway
+        uow.session.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
 
 
 def check_may_go(session: Session, subject: Subject, going: Collection[str] = ()) -> None:

@@ -50,6 +50,7 @@ def start(uow: UnitOfWork, id_or_email: str, *, reason: str) -> Offboarding:
     seated = subject.member is not None and subject.member.vanished_at is None
     if earlier is not None and not seated and subject.invite is None and (person is None or person.state is PersonState.LEFT):
         return earlier
+    guards.one_at_a_time(uow, subject.member)
     guards.check_may_go(uow.session, subject)
     removal = Offboarding(
         id=uow.new_id("off"), email=subject.email, person_id=person.id if person else None,

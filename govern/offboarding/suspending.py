@@ -83,6 +83,7 @@ def suspend(uow: UnitOfWork, id_or_email: str, *, reason: str, generation: str, 
     lasting = queries.open_suspension(uow.session, person.id)
     if lasting is not None:
         return lasting
+    guards.one_at_a_time(uow, subject.member)
     _check(uow.session, subject, uow.actor.id)
     held = _held(uow.session, subject)
     if fate is KeyFate.FREEZE and generation == "2026-08" and held:

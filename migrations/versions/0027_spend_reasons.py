@@ -27,6 +27,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_column("spend_cells", "reason")
+    op.execute("INSERT INTO stale_days (day) SELECT day FROM daily_spend EXCEPT SELECT day FROM stale_days")
     op.execute("DELETE FROM daily_spend")  # a rollup: without the reason its rows may stand twice, and it is made anew
     with op.batch_alter_table("daily_spend", table_kwargs={"sqlite_with_rowid": False}) as batch:
         batch.drop_constraint("pk_daily_spend", type_="primary")

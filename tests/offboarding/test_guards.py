@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from govern.core.errors import PolicyViolation
 from govern.members.models import Member
-from govern.offboarding import guards, queries, service
-from tests.given import ADA, ADMIN, World
+from govern.offboarding import guards, queries, service, suspending
+from tests.given import ADA, ADMIN, OLA, World
 
 
 def owner(world: World, remote_id: str, email: str | None) -> Member:
@@ -48,3 +51,23 @@ def test_who_counts_as_an_owner_to_go_on_with(known: World) -> None:
     assert not stays(known)
     with pytest.raises(PolicyViolation):
         known.remove(ADA)
+
+
+def test_of_two_owners_who_go_at_the_same_moment_one_stays(known: World) -> None:
+    """Each alone could go: the one who is second has to see that the first is going."""
+    known.openai.org.tables.users[known.member(OLA).remote_id].role = "owner"
+    known.synced()
+    start = threading.Barrier(2)
+
+    def go(email: str) -> str:
+        start.wait()
+        try:
+            if email == ADA:
+                return known.remove(email).state.value
+            with known.govern.unit_of_work(ADMIN) as uow:
+                return suspending.suspend(uow, email, reason="a long holiday", generation="auto").state.value
+        except PolicyViolation as refusal:
+            return refusal.rule
+
+    with ThreadPoolExecutor(2) as pool:
+        assert len(set(pool.map(go, (ADA, OLA))) & {"last_owner"}) == 1
