@@ -203,6 +203,8 @@ class Audit(Section):
     webhook_secret: SecretValue | None = None
     syslog: SyslogUrl | None = None
     """`tls://host:6514`, `tcp://host:601` or `udp://host:514`."""
+    keep_days: int | None = Field(None, ge=30, le=365 * 50)
+    """Older events are let go, up to a checkpoint that every sink has. None: they are kept for ever."""
 
     @property
     def sinks(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from govern.audit import chain, queries
 from govern.audit.chain import Link
 from govern.audit.models import AuditEvent, AuditHead
-from govern.audit.walk import Anchor, Verdict, Walk
+from govern.audit.walk import START, Anchor, Verdict, Walk
 from govern.core.crypto import Secret, SecretBox, contains_secret, redact
 from govern.core.db import Base
 from govern.core.errors import GovernError
@@ -84,12 +84,13 @@ def _plain(value: object) -> object:
     raise TypeError(f"An audit fact is a plain value, not {type(value).__name__}.")
 
 
-def verify(session: Session, box: SecretBox, anchors: Mapping[int, Anchor] | None = None) -> Verdict:
+def verify(session: Session, box: SecretBox, anchors: Mapping[int, Anchor] | None = None, start: Anchor = START) -> Verdict:
     """Walk the whole chain and compare it with the head, and with signed checkpoints where they are at hand (by seq).
 
-    Reads in steps, so memory stays flat. Events may be added while it walks: it goes on until it has caught up with the head.
+    `start`: what is known of events that are no longer there. Reads in steps, so memory stays flat. Events may be added while it
+    walks: it goes on until it has caught up with the head.
     """
-    walk = Walk(box, anchors or {})
+    walk = Walk(box, anchors or {}, start)
     while True:
         head = session.execute(sa.select(AuditHead.seq, AuditHead.digest)).one()
         while links := queries.links(session, after=walk.at.seq, until=head.seq):

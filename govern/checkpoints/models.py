@@ -40,3 +40,13 @@ class AuditSink(Base):
     receipt: Mapped[str | None] = mapped_column(sa.String(300))
     problem: Mapped[str | None] = mapped_column(sa.String(300))
     failing_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class AuditBoundary(Base):
+    """Up to this event the log was let go, by a signed line of its own. Only up to there does the database delete events."""
+
+    __tablename__ = "audit_boundaries"
+
+    seq: Mapped[int] = mapped_column(sa.ForeignKey("audit_checkpoints.seq"), primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    line: Mapped[str] = mapped_column(sa.Text)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from govern.audit.walk import START, Anchor
-from govern.checkpoints.models import AuditSink, Checkpoint
+from govern.checkpoints.models import AuditBoundary, AuditSink, Checkpoint
 
 
 def newest(session: Session) -> Checkpoint | None:
@@ -63,3 +63,8 @@ def standings(session: Session, sinks: Sequence[str]) -> list[Standing]:
         trouble = (row.pushed_at, row.problem, row.failing_since) if row else (None, None, None)
         found.append(Standing(name, seq, lacks, *trouble))
     return found
+
+
+def boundary(session: Session) -> AuditBoundary | None:
+    """Up to where the log was let go, None where all of it is there."""
+    return session.scalars(sa.select(AuditBoundary).order_by(AuditBoundary.seq.desc()).limit(1)).one_or_none()

@@ -16,19 +16,21 @@ from govern.audit.walk import Anchor
 from govern.evidence.rules import EvidenceBroken, check, signed_file
 
 FORMAT: Final = "govern-audit-checkpoint/1"
+BOUNDARY: Final = "govern-audit-boundary/1"
+"""The same of the last event that was let go: what is before it is missing rightly."""
 
 
-def signed(anchor: Anchor, at: datetime, private: Ed25519PrivateKey) -> str:
+def signed(anchor: Anchor, at: datetime, private: Ed25519PrivateKey, form: str = FORMAT) -> str:
     """The line for the log up to this event, with its line break."""
     document: dict[str, Any] = {
-        "format": FORMAT, "seq": anchor.seq, "digest": anchor.digest, "root": anchor.root, "signed_at": at.isoformat(),
+        "format": form, "seq": anchor.seq, "digest": anchor.digest, "root": anchor.root, "signed_at": at.isoformat(),
     }  # fmt: skip
     return signed_file(document, private).decode("utf-8")
 
 
-def anchor_of(line: bytes, public: Ed25519PublicKey) -> Anchor:
+def anchor_of(line: bytes, public: Ed25519PublicKey, form: str = FORMAT) -> Anchor:
     """What one line says. Raises EvidenceBroken where it is not exactly what was signed with this key."""
-    document = check(line, public, FORMAT)
+    document = check(line, public, form)
     return Anchor(document["seq"], document["digest"], document["root"])
 
 

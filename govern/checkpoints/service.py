@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+
 from govern.audit import service as audit
+from govern.audit.models import AuditEvent
 from govern.audit.walk import Anchor
 from govern.checkpoints import queries, rules
-from govern.checkpoints.models import AuditSink, Checkpoint
+from govern.checkpoints.models import AuditBoundary, AuditSink, Checkpoint
 from govern.core.crypto import redact
 from govern.core.uow import UnitOfWork
 from govern.evidence import service as evidence
@@ -55,3 +58,15 @@ def _sink(uow: UnitOfWork, name: str) -> AuditSink:
         row = AuditSink(name=name, seq=0)
         uow.session.add(row)
     return row
+
+
+def forget(uow: UnitOfWork, checkpoint: Checkpoint) -> int:
+    """Sign that the events up to this checkpoint may be missing, and delete them; how many. See `forgetting.forget`."""
+    _, private = evidence.signing_key(uow)
+    line = rules.signed(checkpoint.anchor, uow.now, private, rules.BOUNDARY)
+    uow.session.add(AuditBoundary(seq=checkpoint.seq, at=uow.now, line=line))
+    uow.session.flush()  # the database deletes nothing behind it
+    gone = uow.session.execute(sa.delete(AuditEvent).where(AuditEvent.seq <= checkpoint.seq))
+    count = int(gone.rowcount)  # type: ignore[attr-defined]
+    audit.record(uow, "audit.forgotten", ("audit_boundaries", str(checkpoint.seq)), up_to=checkpoint.seq, events=count)
+    return count

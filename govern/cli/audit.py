@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,19 @@ import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy.orm import Session
 
-from govern.audit import export, queries, service, walk
+from govern.audit import export, queries, walk
 from govern.audit.queries import Search
 from govern.audit.rules import Outcome
 from govern.audit.rules import outcome as outcome_of
 from govern.audit.service import AuditBroken
 from govern.audit.walk import Anchor, Verdict
 from govern.checkpoints import export as checkpoint_export
+from govern.checkpoints import forgetting, signing
 from govern.checkpoints import queries as checkpoint_queries
 from govern.checkpoints import rules as checkpoint_rules
-from govern.checkpoints import signing
 from govern.cli import host, output
-from govern.core.errors import InvalidInput
+from govern.core.clock import utcnow
+from govern.core.errors import InvalidInput, NotAllowed
 from govern.evidence import queries as evidence
 from govern.evidence import rules as signatures
 
@@ -60,7 +61,7 @@ def verify(file: Path | None, checkpoints: Path | None, key_file: Path | None, a
         with host.opened() as govern, govern.unit_of_work.reading() as session:
             anchors = _anchors(checkpoints, public or _public(session)) if checkpoints else {}
             if file is None:
-                verdict = service.verify(session, govern.box, anchors)
+                verdict = forgetting.verify(session, govern.box, anchors)
             else:
                 verdict = walk.verify_lines(_lines(file), anchors, govern.box, after=after)
     _show(verdict, as_json=as_json, tail=file is None or checkpoints is not None)
@@ -164,3 +165,26 @@ def sinks(as_json: bool) -> None:
         rows = [asdict(standing) for standing in checkpoint_queries.standings(session, govern.settings.audit.sinks)]
     columns = {"name": "Sink", "seq": "Has up to", "lacks": "Lacks", "pushed_at": "Last (UTC)", "problem": "Problem"}
     output.show(rows, columns, as_json=as_json, empty="No sink is set up. See [audit] in config/govern.example.toml.")
+
+
+@audit.command()
+@click.option("--days", type=click.IntRange(30), help="Keep so many days; without it the setting audit.keep_days.")
+@click.option("--yes", is_flag=True, help="Do it. Without this nothing is changed.")
+def forget(days: int | None, yes: bool) -> None:
+    """Let old events go, up to a signed checkpoint that every sink has. The `audit.forget` job does so by itself where it may."""
+    with host.opened() as govern:
+        keep = days or govern.settings.audit.keep_days
+        if keep is None:
+            raise InvalidInput("Events are kept for ever. Name --days, or set audit.keep_days.")
+        with govern.unit_of_work.reading() as session:
+            checkpoint = forgetting.forgettable(session, utcnow() - timedelta(days=keep), govern.settings.audit.sinks)
+            allowed = forgetting.may_delete(session)
+        if checkpoint is None:
+            print("Nothing may go: no checkpoint that every sink has covers only events that are so old.")
+            return
+        if not yes:
+            print(f"The events up to {checkpoint.seq} would go. Nothing was changed; add --yes.")
+            return
+        if not allowed:
+            raise NotAllowed("This database account may not delete audit events. Use that of the tables' owner.")
+        print(f"{forgetting.forget(govern.unit_of_work, host.host_actor(), checkpoint)} events are gone, up to {checkpoint.seq}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from govern.cli import host
+from govern.core import grants as privileges
 from govern.core import migrations
 from govern.core.db import make_engine
 from govern.core.errors import Conflict
@@ -32,6 +33,16 @@ def upgrade() -> None:
         with host.opened() as govern:
             host.note_ring(govern)
     click.echo(f"The database is at {after}." if before == after else f"The database went from {before or 'empty'} to {after}.")
+
+
+@db.command()
+@click.argument("role")
+def grants(role: str) -> None:
+    """Print the SQL by which ROLE, an account of PostgreSQL, may run the service but not change or delete an audit event.
+
+    Pipe it into psql as the owner of the tables, after each upgrade: govern db grants govern_app | psql -v ON_ERROR_STOP=1 …
+    """
+    click.echo("".join(f"{statement};\n" for statement in privileges.statements(role)), nl=False)
 
 
 @db.command()

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from sqlalchemy.orm import Session, undefer
 
 from govern.audit import service as audit
-from govern.core.crypto import Place, Secret, SecretBox
+from govern.core.crypto import CannotOpen, Place, Secret, SecretBox
 from govern.core.uow import UnitOfWork
 from govern.evidence import envelope, queries, rules
 from govern.evidence.models import Evidence, EvidenceKey
+from govern.evidence.rules import EvidenceBroken
 
 SLOT: Final = 1
 """There is one key; its slot is unique, so that two workers who make the first one at once end up with one."""
@@ -74,6 +75,17 @@ def signing_key(uow: UnitOfWork) -> tuple[str, Ed25519PrivateKey]:
             pass
         row = uow.session.scalars(query.execution_options(populate_existing=True)).one()
     return row.id, _opened(uow.box, row)
+
+
+def own_public(session: Session, box: SecretBox) -> Ed25519PublicKey:
+    """The public half by the sealed private one: the row's own could have been replaced. Raises EvidenceBroken without a key."""
+    row = session.scalars(sa.select(EvidenceKey).options(undefer(EvidenceKey.sealed)).limit(1)).one_or_none()
+    try:
+        if row is None:
+            raise EvidenceBroken("Nothing was signed by this service yet.")
+        return _opened(box, row).public_key()
+    except CannotOpen:
+        raise EvidenceBroken("The key that signs was replaced in the database.") from None
 
 
 def _opened(box: SecretBox, key: EvidenceKey) -> Ed25519PrivateKey:

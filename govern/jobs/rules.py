@@ -26,6 +26,7 @@ NAMES: Final = (
     "approvals.expire",
     "batches.follow",
     "audit.checkpoint",
+    "audit.forget",
     "housekeeping",
 )
 """What can be asked for by hand. `govern/worker/jobs.py` says what each does and how often."""

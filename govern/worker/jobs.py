@@ -15,7 +15,7 @@ from govern.batches import queries as batch_queries
 from govern.batches import service as batches
 from govern.bootstrap import Govern
 from govern.budgets import service as budgets
-from govern.checkpoints import signing
+from govern.checkpoints import forgetting, signing
 from govern.core.clock import utcnow
 from govern.core.uow import Actor, ActorKind
 from govern.findings import evaluate as findings
@@ -73,6 +73,7 @@ def timetable(settings: Settings) -> tuple[Job, ...]:
         Job("approvals.expire", timedelta(minutes=5), expire_approvals),
         Job("batches.follow", timedelta(minutes=1), follow_batches),
         Job("audit.checkpoint", timedelta(minutes=settings.audit.checkpoint_minutes), sign_checkpoint),
+        Job("audit.forget", timedelta(days=1), forget_events),
         Job("housekeeping", timedelta(hours=6), housekeeping.run),
     )
 
@@ -233,3 +234,18 @@ def sign_checkpoint(govern: Govern, _progress: Progress) -> Report:
     signed = signing.sign_newest(govern.unit_of_work, actor)
     owed = signing.owe_pushes(govern.unit_of_work, actor, govern.settings.audit.sinks)
     return {"signed": int(signed is not None), "sinks": owed}
+
+
+def forget_events(govern: Govern, _progress: Progress) -> Report:
+    """Let audit events go that are older than they are to be kept, up to a checkpoint that every sink has."""
+    audit = govern.settings.audit
+    if audit.keep_days is None:
+        return {}
+    with govern.unit_of_work.reading() as session:
+        checkpoint = forgetting.forgettable(session, utcnow() - timedelta(days=audit.keep_days), audit.sinks)
+        if checkpoint is None:
+            return {"forgotten": 0}
+        if not forgetting.may_delete(session):  # `govern audit forget` with the owner's account does it
+            return {"forgotten": 0, "left_to_the_owner": 1}
+    actor = Actor(ActorKind.JOB, "audit.forget", "audit.forget")
+    return {"forgotten": forgetting.forget(govern.unit_of_work, actor, checkpoint)}

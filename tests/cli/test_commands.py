@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from freezegun import freeze_time
 
 from govern.core.clock import utcnow
 from govern.fakes.openai import FakeOpenAI
@@ -293,6 +294,25 @@ def test_an_exported_audit_log_is_verified_far_from_the_database(
     (tmp_path / "log.jsonl").write_text("".join(log[3:]), encoding="utf-8")
     assert command(f"{offline} --after 3").code == 0
     assert command(offline).code == 1
+
+
+def test_old_audit_events_go_only_when_it_is_said_twice(command: Govern, host: pytest.MonkeyPatch) -> None:
+    with freeze_time("2026-01-10 12:00:00"):
+        command("token create one --role auditor")
+        assert command("audit checkpoints --sign").code == 0
+    assert command("audit forget").code == 2
+    host.setenv("GOVERN_AUDIT_KEEP_DAYS", "30")
+    assert command("audit forget").out == "The events up to 1 would go. Nothing was changed; add --yes.\n"
+    assert "Nothing may go" in command("audit forget --days 20000").out
+    assert command("audit forget --yes").out == "1 events are gone, up to 1.\n"
+    assert command("audit verify --json").json["events"] == 2  # the key that signs was made, and the first event let go
+    assert "Nothing may go" in command("audit forget").out
+
+
+def test_the_grants_for_postgresql_are_printed_as_sql(command: Govern) -> None:
+    printed = command("db grants govern_app").out
+    assert "REVOKE UPDATE, DELETE, TRUNCATE ON audit_events, audit_checkpoints, audit_boundaries FROM govern_app;\n" in printed
+    assert command("db grants", "x; DROP TABLE people").code == 2
 
 
 def test_the_inventory_is_listed_searched_and_its_log_told(command: Govern, project: str, openai: FakeOpenAI) -> None:

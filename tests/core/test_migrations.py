@@ -18,7 +18,7 @@ from govern.core import migrations
 from govern.core.db import make_engine
 from tests.peers import postgres
 
-KEEPS_AUDIT = {"sqlite": 4, "postgresql": 2}
+KEEPS_AUDIT = {"sqlite": 6, "postgresql": 4}
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template, request, url_for
 
-from govern.audit import export, queries, service
+from govern.audit import export, queries
 from govern.audit.models import AuditEvent
 from govern.audit.queries import Search
 from govern.audit.rules import Outcome, changes, outcome
+from govern.checkpoints import forgetting
 from govern.checkpoints import queries as checkpoints
 from govern.core.errors import InvalidInput
 from govern.web import scope
@@ -40,11 +41,12 @@ def index() -> str:
         reads(), _search(), limit=forms.PAGE + 1,
         before=int(after) if after.isascii() and after.isdigit() and len(after) < 18 else None,
     )  # fmt: skip
-    verdict = service.verify(reads(), govern().box) if request.args.get("verify") == "yes" else None
+    verdict = forgetting.verify(reads(), govern().box) if request.args.get("verify") == "yes" else None
     return render_template(
         "audit_events/index.html", page=forms.paged(found, by="seq"), verdict=verdict, subject_address=subject_address,
         outcomes=words.states(Outcome), outcome_of=outcome,
         checkpoint=checkpoints.newest(reads()), sinks=checkpoints.standings(reads(), govern().settings.audit.sinks),
+        boundary=checkpoints.boundary(reads()), keep_days=govern().settings.audit.keep_days,
     )  # fmt: skip
 
 

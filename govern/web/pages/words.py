@@ -210,6 +210,7 @@ JOBS: Final[Mapping[str, str]] = {
     "reveals.shred": "Destroys sealed values whose time is over: to be shown again, or to be asked about.",
     "keys.rotate": "Begins rotations that are due; ends old versions whose successor is in use or whose overlap is over.",
     "audit.checkpoint": "Signs how far the audit log has come, so that a changed past is noticed.",
+    "audit.forget": "Lets audit events go that are older than they are to be kept, if every sink has what proves them.",
     "keys.reconcile": "Compares the keys that we issued with what OpenAI lists.",
     "approvals.expire": "Ends what waited for an approval for too long.",
     "batches.follow": "Lets go whom a list of people held and nobody approved.",
