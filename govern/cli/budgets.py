@@ -16,7 +16,8 @@ from govern.budgets.windows import LONGEST, Period
 from govern.cli import host, output
 from govern.cli.budget_files import apply_file, plan_file
 from govern.core.clock import utcnow
-from govern.core.errors import InvalidInput
+from govern.core.errors import Conflict, InvalidInput
+from govern.notices.models import DeliveryState
 
 
 @click.group(invoke_without_command=True)
@@ -234,6 +235,19 @@ def alerts(limit: int, as_json: bool) -> None:
         "told": "Told",
     }  # fmt: skip
     output.show(rows, columns, as_json=as_json, empty="No threshold was reached yet.")
+
+
+@budgets.command("send-again")
+@click.argument("alert_id", metavar="ALERT-ID")
+@host.as_json
+def send_again(alert_id: str, as_json: bool) -> None:
+    """Send again what was given up of an alert, to each address that did not get it."""
+    with host.opened() as govern, govern.unit_of_work(host.host_actor()) as uow:
+        sent = queries.deliveries(uow.session, [queries.get_alert(uow.session, alert_id).id])[alert_id]
+        owed = [service.send_again(uow, each.id).address for each in sent if each.state is DeliveryState.FAILED]
+    if not owed:
+        raise Conflict("Nothing that was sent about this alert was given up.")
+    output.show_one({"id": alert_id, "to": owed}, as_json=as_json, sentence=f"The worker sends it to {', '.join(owed)} again.")
 
 
 def _dollars(text: str) -> Decimal:

@@ -15,6 +15,7 @@ from govern.core.clock import utcnow
 from govern.fakes.openai import FakeOpenAI
 from govern.identity import queries as identity
 from govern.settings import load_settings
+from govern.worker.runner import run_job
 from tests.cli.conftest import Govern
 from tests.given import EVE, World
 
@@ -75,7 +76,7 @@ def test_sync_pulls_and_reports(command: Govern) -> None:
 
 
 @pytest.mark.one_database
-def test_spend_is_told_and_written_to_files(command: Govern, openai: FakeOpenAI, tmp_path: Path) -> None:
+def test_spend_is_told_and_written_to_files(command: Govern, world: World, openai: FakeOpenAI, tmp_path: Path) -> None:
     day = utcnow().date() - timedelta(days=5)
     openai.spend(project="Search", usd=85, on=day.isoformat(), model="gpt-4o-mini-2024-07-18")
     assert command("sync").code == 0
@@ -101,6 +102,14 @@ def test_spend_is_told_and_written_to_files(command: Govern, openai: FakeOpenAI,
     why = command("report ownerless --json").json["items"]
     assert [(row["whose"], row["reason"], Decimal(row["amount_usd"])) for row in why] == [("project", "no_key", 85)]
     assert "No key is named: OpenAI names" in command("report ownerless").out
+    window = f"--period year --year-starts {day.month}"
+    assert command(f"budgets create Year --usd 9 --at 100 {window} --notify it@acme.example").code == 0
+    run_job(world.govern, "budgets.evaluate")
+    world.drain()
+    [alert] = command("budgets alerts --json").json["items"]
+    assert alert["told"] == ["it@acme.example (failed)"]  # no mail is set up here
+    assert "sends it to it@acme.example again" in command("budgets send-again", alert["id"]).out
+    assert command("budgets send-again", alert["id"]).code == 4  # under way
     assert command("report chargeback 2026-13").code == 2
     assert command("costs --person nobody@acme.example").code == 4
 
