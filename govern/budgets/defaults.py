@@ -7,7 +7,7 @@ the one of everybody; but only before one of the same kind of window, so that a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -56,17 +56,16 @@ class Defaults:
 
 
 class Places:
-    """Where everybody stood on the days `[first, last]`."""
+    """Where everybody, or each of these people, stood on the days `[first, last]`."""
 
-    def __init__(self, session: Session, first: date, last: date) -> None:
+    def __init__(self, session: Session, first: date, last: date, people: Collection[str] | None = None) -> None:
         self._of: dict[str, list[tuple[date, date | None, Place]]] = defaultdict(list)
         a = Assignment
-        rows = session.execute(
-            sa.select(a.person_id, a.from_on, a.until_on, a.team, a.cost_centre).where(
-                a.from_on <= last, sa.or_(a.until_on.is_(None), a.until_on > first)
-            )
+        query = sa.select(a.person_id, a.from_on, a.until_on, a.team, a.cost_centre).where(
+            a.from_on <= last, sa.or_(a.until_on.is_(None), a.until_on > first)
         )
-        for person_id, from_on, until_on, team, cost_centre in rows:
+        query = query if people is None else query.where(a.person_id.in_(people))
+        for person_id, from_on, until_on, team, cost_centre in session.execute(query):
             self._of[person_id].append((from_on, until_on, Place(team or "", cost_centre or "")))
 
     def on(self, person_id: str, day: date) -> Place:
@@ -80,10 +79,10 @@ def day_of(budget: Budget, window: Window, now: datetime) -> date:
     return min(now.astimezone(ZoneInfo(budget.zone)).date(), window.ends - DAY)
 
 
-def that_could_hold(session: Session, instead: Sequence[Budget] = ()) -> Defaults:
-    """All active budgets of people and for each of a group, with those of `instead` in place of what is stored of them."""
+def that_could_hold(session: Session, instead: Sequence[Budget], people: Collection[str] | None = None) -> Defaults:
+    """All active budgets of people, or of these people, and for each of a group; `instead` in place of what is stored of them."""
     ids = {budget.id for budget in instead}
-    query = sa.select(Budget).where(
-        Budget.retired_at.is_(None), sa.or_(Budget.per_person.is_(True), Budget.scope == Scope.PERSON)
-    )
+    own = Budget.scope == Scope.PERSON
+    own = own if people is None else sa.and_(own, Budget.scope_id.in_(people))
+    query = sa.select(Budget).where(Budget.retired_at.is_(None), sa.or_(Budget.per_person.is_(True), own))
     return Defaults([*instead, *(budget for budget in session.scalars(query) if budget.id not in ids)])

@@ -55,6 +55,11 @@ class Step:
     preview: Preview | None = None
 
     @property
+    def differences(self) -> list[tuple[str, str, str]]:
+        """Field, what it is and what it is to be, for people."""
+        return [(field, _said(before), _said(after)) for field, (before, after) in self.changed.items()]
+
+    @property
     def words(self) -> str:
         """For people, on one line."""
         what = f"{_SIGNS[self.kind]} {self.slug}: {self.kind.value}"
@@ -64,7 +69,7 @@ class Step:
             marks = ", ".join(mark.words for mark in self.wanted.marks)
             text = f"{what} {dollars(self.wanted.amount_usd)} {self.wanted.calendar.words} for {self.label}, told at {marks}"
         else:
-            text = f"{what} " + "; ".join(f"{field} {_said(old)} → {_said(new)}" for field, (old, new) in self.changed.items())
+            text = f"{what} " + "; ".join(f"{field} {before} → {after}" for field, before, after in self.differences)
         return f"{text}. {self.preview.sentence}" if self.preview and self.preview.alerts else text
 
 

@@ -97,7 +97,7 @@ def at_windows(
     """How each budget stands in the window beside it. One query per stretch of days and kind of scope, however many budgets.
 
     A budget for each person stands once for each for whom it holds and who spent something or is named in `also` (budget id and
-    window key → people); only for those of `people`, where these are given.
+    window key → people); only for those of `people`, few, where these are given.
     """
     names = scopes.labels(session, [budget for budget, _ in pairs])
     projects = _remote_ids(session, [budget for budget, _ in pairs])
@@ -113,7 +113,7 @@ def at_windows(
         asked[stretch] = None if wanted is None or before is None else before | set(wanted)
         placed.append((budget, window, stretch, group))
     read = {stretch: _spent(session, stretch, groups) for stretch, groups in asked.items()}
-    members = _Members(session, [pair for pair in pairs if pair[0].per_person], now)
+    members = _Members(session, [pair for pair in pairs if pair[0].per_person], now, people)
     found = []
     for budget, window, stretch, group in placed:
         spent, (limit, marks) = read[stretch], terms.of(budget, window)
@@ -143,12 +143,14 @@ class _Terms:
 class _Members:
     """For whom budgets for each person hold."""
 
-    def __init__(self, session: Session, pairs: Sequence[tuple[Budget, Window]], now: datetime) -> None:
+    def __init__(
+        self, session: Session, pairs: Sequence[tuple[Budget, Window]], now: datetime, people: Collection[str] | None
+    ) -> None:
         self._now = now
         if pairs:
             days = [defaults.day_of(budget, window, now) for budget, window in pairs]
-            self._places = defaults.Places(session, min(days), max(days))
-            self._able = defaults.that_could_hold(session, list({budget.id: budget for budget, _ in pairs}.values()))
+            self._places = defaults.Places(session, min(days), max(days), people)
+            self._able = defaults.that_could_hold(session, list({budget.id: budget for budget, _ in pairs}.values()), people)
 
     def of(self, budget: Budget, window: Window, people: Iterable[str]) -> list[str]:
         day = defaults.day_of(budget, window, self._now)

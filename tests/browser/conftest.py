@@ -72,7 +72,7 @@ def furnish(service: Live) -> Furnished:
         )
     evidence = world.reload(removal).evidence_id
     assert evidence is not None
-    budget = service.budgets()[0]
+    budget, each = service.budgets()[0], service.budgets()[-1]
     policy, asked = a_policy_and_an_asking(service)
     with service.world.govern.unit_of_work.reading() as session:
         event = audit.events(session, audit.Search(action="policy.set"))[0]
@@ -88,7 +88,8 @@ def furnish(service: Live) -> Furnished:
         "inventory": "/inventory", "inventory-keys": "/inventory/project-keys", "inventory-events": "/inventory/events",
         "usage-key": "/usage?by=key&clock=estimated", "usage-team": "/usage?by=team&step=week&range=90",
         "chargeback": f"/chargeback?month={utcnow():%Y-%m}", "estimates": "/estimates?range=90",
-        "budgets": "/budgets", "budget": f"/budgets/{budget.id}",
+        "budgets": "/budgets", "budget": f"/budgets/{budget.id}", "budget-each": f"/budgets/{each.id}",
+        "budget-edit": f"/budgets/{each.id}/edit",
         "budget-new": "/budgets/new", "budget-retire": f"/budgets/{budget.id}/retire", "alerts": "/alerts",
         "audit": "/audit-events?verify=yes", "audit-event": f"/audit-events/{event.id}",
         "audit-nothing": "/audit-events?search=zzz",

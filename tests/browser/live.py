@@ -15,6 +15,7 @@ import httpx
 
 from govern.bootstrap import Govern, build
 from govern.budgets import queries as budget_queries
+from govern.budgets import raising
 from govern.budgets import service as budgets
 from govern.budgets.models import Budget
 from govern.core import migrations, sealing
@@ -171,6 +172,11 @@ def with_money(live: Live, timeout: float = 120) -> None:
         budgets.create_budget(
             uow, name=f"{name} monthly", scope="project", scope_id=project_id, amount_usd=limit, thresholds=[80]
         )
+        each = budgets.create_budget(
+            uow, name="Each a week", scope="organization", per_person=True, amount_usd=Decimal(20), period="week",
+            thresholds_usd=[Decimal(15)], slug="each",
+        )  # fmt: skip
+        raising.raise_budget(uow, each.id, by_usd=Decimal(5), until=today + 3 * DAY, reason="the fair")
     run(live, "budgets.evaluate", timeout)
 
 

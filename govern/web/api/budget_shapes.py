@@ -5,6 +5,7 @@ from __future__ import annotations
 import marshmallow as ma
 
 from govern.budgets.models import Scope
+from govern.budgets.plan import StepKind
 from govern.budgets.windows import Period
 from govern.web.api.shapes import MONEY_IN, Flag, PageQuery, Schema, Text, Usd, instant, maybe_instant, maybe_text
 
@@ -146,6 +147,41 @@ class SpenderOut(Schema):
     billed_usd = Usd(required=True)
     estimated_usd = Usd(required=True)
     percent = ma.fields.Integer(required=True)
+
+
+class BudgetFileIn(Schema):
+    """What a file of budgets says, as JSON; `config/budgets.example.toml` explains it."""
+
+    defaults = ma.fields.Dict(keys=ma.fields.String(), load_default=dict, metadata={"description": "For all of them."})
+    budgets = ma.fields.Dict(keys=ma.fields.String(), required=True, metadata={"description": "Slug → a budget."})
+
+
+class BudgetDifferenceOut(Schema):
+    """A field that is to be something else, in words."""
+
+    field = ma.fields.String(required=True)
+    before = ma.fields.String(required=True)
+    after = ma.fields.String(required=True)
+
+
+class BudgetStepOut(Schema):
+    """One change: `words` say it on a line."""
+
+    kind = ma.fields.Enum(StepKind, by_value=True, required=True)
+    slug = ma.fields.String(required=True)
+    of = ma.fields.String(required=True)
+    budget = ma.fields.String(allow_none=True, required=True)
+    differences = ma.fields.List(ma.fields.Nested(BudgetDifferenceOut), required=True)
+    alerts = ma.fields.Integer(required=True, metadata={"description": "How many would be sent at once."})
+    words = ma.fields.String(required=True)
+
+
+class BudgetPlanOut(Schema):
+    """What is to be done, or was done, for the file to hold."""
+
+    steps = ma.fields.List(ma.fields.Nested(BudgetStepOut), required=True)
+    unchanged = ma.fields.Integer(required=True)
+    sentence = ma.fields.String(required=True)
 
 
 class BudgetsQuery(PageQuery):

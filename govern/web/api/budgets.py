@@ -20,7 +20,15 @@ from govern.web.access import current_actor, govern, reads, release_reads, requi
 from govern.web.api import paging
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
-from govern.web.api.budget_shapes import BudgetChange, BudgetIn, BudgetOut, BudgetsQuery, RaiseIn, RetireIn, SpenderOut
+from govern.web.api.budget_shapes import (
+    BudgetChange,
+    BudgetIn,
+    BudgetOut,
+    BudgetsQuery,
+    RaiseIn,
+    RetireIn,
+    SpenderOut,
+)
 from govern.web.api.shapes import PageQuery, page_of, with_more
 
 if TYPE_CHECKING:

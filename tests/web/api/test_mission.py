@@ -186,6 +186,27 @@ def test_dollars_come_in_as_text_or_number_and_go_out_as_text(door: Door) -> Non
         assert (made.status_code, made.get_json()["amount_usd"]) == (201, stored)
 
 
+def test_budgets_are_planned_and_applied_as_a_file_says(door: Door) -> None:
+    admin = door.api("admin")
+    file = {"defaults": {"thresholds": [80]}, "budgets": {"all": {"amount_usd": 99.5}, "eve": {"amount_usd": "7", "person": EVE}}}
+    planned = admin.post("/budget-files/plan", file).get_json()
+    assert (planned["sentence"], [step["kind"] for step in planned["steps"]]) == ("2 to create, 0 unchanged.", ["create"] * 2)
+    assert admin.get("/budgets").get_json()["items"] == []
+    first, again = (admin.post("/budget-files/apply", file, key="file-1") for _ in range(2))
+    assert first.get_json()["steps"] == planned["steps"] == again.get_json()["steps"]
+    assert {item["slug"]: item["amount_usd"] for item in admin.get("/budgets").get_json()["items"]} == {
+        "all": "99.50",
+        "eve": "7.00",
+    }
+    assert admin.post("/budget-files/apply", file).get_json() == {"steps": [], "unchanged": 2, "sentence": "2 unchanged."}
+    changed = admin.post("/budget-files/plan", {"budgets": {"all": {"amount_usd": 100}}}).get_json()
+    assert {"field": "amount_usd", "before": "$99.50", "after": "$100.00"} in changed["steps"][0]["differences"]
+    assert changed["steps"][1]["words"] == "- eve: retire the budget of Eve Employee"
+    refused = admin.post("/budget-files/apply", {"budgets": {"x": {"amount_usd": 1, "team": "Nowhere"}}})
+    assert (refused.status_code, refused.get_json()["detail"][:10]) == (404, "budgets.x:")
+    assert admin.post("/budget-files/plan", {"budgets": {"x": {"colour": 1}}}).status_code == 422
+
+
 def test_a_budget_is_changed_and_retired(door: Door) -> None:
     admin = door.api("admin")
     made = admin.post("/budgets", {"name": "Eve", "scope": "person", "scope_id": EVE, "amount_usd": "100"}).get_json()
