@@ -40,7 +40,7 @@ KEPT: Final[dict[Cube, tuple[str, ...]]] = {
     Cube.PROJECTS: ("whose", "project"),
     Cube.REASONS: ("whose", "project", "reason"),
     Cube.TEAMS: ("whose", "team", "cost_centre"),
-    Cube.KINDS: ("whose", "project", "model", "endpoint", "line_item"),
+    Cube.KINDS: ("whose", "project", "model", "endpoint", "line_item", "reason"),
     Cube.TEAM_KINDS: ("whose", "team", "cost_centre", "model", "endpoint"),
     Cube.PEOPLE: ("whose", "person", "team", "cost_centre"),
     Cube.HOLDERS: ("whose", "project", "key", "person", "team", "cost_centre", "reason"),
@@ -187,7 +187,7 @@ def _line_items(session: Session, days: Sequence[date]) -> sa.Select[Any]:
     left_out = [sa.and_(f.day == day, s.project_remote_id.in_(some)) for day, some in projects.items()]
     kept = {
         "whose": whose(s.person_id, s.project_remote_id), "project": s.project_remote_id, "model": s.model,
-        "line_item": s.line_item,
+        "line_item": s.line_item, "reason": sa.type_coerce(s.reason, sa.Text),
     }  # fmt: skip
     none, counting = sa.literal(0), sa.not_(sa.or_(*left_out)) if left_out else sa.true()
     measures = [_total(f.amount), none, _total(f.amount, counting), none, *(none for _ in COUNTS)]

@@ -283,8 +283,10 @@ def test_spend_that_is_nobodys_says_why(world: World, govern: Govern) -> None:
         by_reason = queries.lines(session, *MARCH, by=[By.REASON], view=View.BILLED)
         only = Only(reason=Reason.UNKNOWN_KEY)
         keys = queries.lines(session, *MARCH, by=[By.KEY], view=View.BILLED, only=only)
-        models = queries.lines(session, *MARCH, by=[By.MODEL, By.REASON], view=View.BILLED, only=only)  # not in any cell
-        items = queries.lines(session, *MARCH, by=[By.LINE_ITEM, By.REASON], view=View.BILLED, only=only)
+        further = [  # from cells, from daily spend, from the bill's own rows
+            queries.lines(session, *MARCH, by=by, view=View.BILLED, only=only)
+            for by in ([By.MODEL], [By.LINE_ITEM, By.PROJECT], [By.MODEL, By.KEY], [By.LINE_ITEM, By.KEY])
+        ]
         hours = queries.lines(
             session, date(2026, 3, 9), date(2026, 3, 10), by=[By.HOUR, By.REASON], view=View.ESTIMATED, only=Only(whose=projects)
         )  # fmt: skip
@@ -302,7 +304,7 @@ def test_spend_that_is_nobodys_says_why(world: World, govern: Govern) -> None:
         Reason.NO_KEY: 7, Reason.UNKNOWN_KEY: 2, Reason.FOREIGN_ACCOUNT: 3, Reason.UNKNOWN_MEMBER: 4, Reason.NONE: 5,
     }  # fmt: skip
     assert [(line.ids[By.KEY], line.figure.amount) for line in keys] == [("key_unknown", 2)]
-    assert [line.figure.amount for line in (*models, *items)] == [2, 2]
+    assert [[line.figure.amount for line in lines if line.figure.amount] for lines in further] == [[2]] * 4
     assert [(line.ids[By.HOUR][-3:], line.ids[By.REASON]) for line in hours] == [
         ("T10", Reason.FOREIGN_ACCOUNT), ("T10", Reason.UNKNOWN_KEY), ("T11", Reason.UNKNOWN_MEMBER),
     ]  # fmt: skip
