@@ -90,9 +90,15 @@ def get(session: Session, event_id: str) -> AuditEvent:
     return event
 
 
+def head(session: Session) -> tuple[int, str]:
+    """The number and the digest of the newest event; 0 and nothing before the first."""
+    seq, digest = session.execute(sa.select(AuditHead.seq, AuditHead.digest)).one()
+    return seq, digest
+
+
 def newest(session: Session) -> int:
     """The number of the newest event; 0 before the first."""
-    return session.execute(sa.select(AuditHead.seq)).scalar_one()
+    return head(session)[0]
 
 
 def links(session: Session, *, after: int, until: int) -> list[Link]:

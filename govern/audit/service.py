@@ -92,17 +92,17 @@ def verify(session: Session, box: SecretBox, anchors: Mapping[int, Anchor] | Non
     """
     walk = Walk(box, anchors or {}, start)
     while True:
-        head = session.execute(sa.select(AuditHead.seq, AuditHead.digest)).one()
-        while links := queries.links(session, after=walk.at.seq, until=head.seq):
+        written, digest = queries.head(session)
+        while links := queries.links(session, after=walk.at.seq, until=written):
             for link in links:
                 verdict = walk.step(link, chain.line(link) if anchors else b"")
                 if verdict is not None:
                     return verdict
         checked = walk.at.seq
-        if (checked, walk.at.digest) != (head.seq, head.digest):
-            return Verdict(checked, checked + 1, f"The log ends at {checked}, but {head.seq} events were written.")
+        if (checked, walk.at.digest) != (written, digest):
+            return Verdict(checked, checked + 1, f"The log ends at {checked}, but {written} events were written.")
         newest = session.scalar(sa.select(sa.func.max(AuditEvent.seq))) or 0
         if newest <= checked:
             return walk.end()
-        if queries.newest(session) == head.seq:
+        if queries.newest(session) == written:
             return Verdict(checked, checked + 1, f"Event {checked + 1} was added past the end of the log.")

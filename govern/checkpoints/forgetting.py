@@ -75,4 +75,9 @@ def verify(session: Session, box: SecretBox, anchors: dict[int, Anchor] | None =
         start = start_of(session, box)
     except EvidenceBroken:
         return Verdict(0, 1, "Events were removed, and this service did not sign that they may be.")
-    return audit.verify(session, box, anchors, start)
+    signed = queries.newest(session)
+    verdict = audit.verify(session, box, anchors, start)
+    if verdict.problem is None and signed is not None and signed.seq > start.seq + verdict.events:
+        last = start.seq + verdict.events
+        return Verdict(verdict.events, last + 1, f"The log ends at {last}, but event {signed.seq} was signed.")
+    return verdict

@@ -30,13 +30,15 @@ def sign_newest(units: UnitsOfWork, actor: Actor) -> Checkpoint | None:
 
 def _walked(units: UnitsOfWork) -> Anchor | None:
     with units.reading() as session:
-        start, until = queries.newest_anchor(session), log.newest(session)
+        start, (until, digest) = queries.newest_anchor(session), log.head(session)
         walk = Walk(units.box, {}, start, rooted=True)
         while links := log.links(session, after=walk.at.seq, until=until):
             for link in links:
                 verdict = walk.step(link, chain.line(link))
                 if verdict is not None:
                     raise AuditBroken(f"The audit log does not hold, so it is not signed. {verdict.problem}")
+    if (walk.at.seq, walk.at.digest) != (until, digest):  # a cut tail, also one that takes signed events along
+        raise AuditBroken(f"The audit log does not hold, so it is not signed: {until} events are to be there, not {walk.at.seq}.")
     return walk.at if walk.at.seq > start.seq else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -11,9 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from govern.audit import export as log
 from govern.audit import service as audit
+from govern.audit.models import AuditHead
 from govern.audit.service import AuditBroken
 from govern.audit.walk import Anchor, Verdict, verify_lines
-from govern.checkpoints import export, rules, signing
+from govern.checkpoints import export, forgetting, rules, signing
 from govern.checkpoints.models import Checkpoint
 from govern.core.crypto import SecretBox
 from govern.core.uow import Actor, ActorKind, UnitsOfWork
@@ -164,7 +166,8 @@ def tamper(units: UnitsOfWork, table: str, statement: str) -> None:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SET LOCAL session_replication_role = replica")  # no trigger runs
         else:
-            connection.exec_driver_sql(f"DROP TRIGGER {table}_keep_update")
+            for verb in ("update", "delete"):
+                connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {table}_keep_{verb}")
         connection.exec_driver_sql(statement)
 
 
@@ -174,6 +177,23 @@ class TestSigning:
         tamper(unit_of_work, "audit_events", "UPDATE audit_events SET actor_id = 'per_eve' WHERE seq = 6")
         with pytest.raises(AuditBroken, match="Event 6 was changed"):
             signing.sign_newest(unit_of_work, JOB)
+
+    def test_a_cut_log_is_not_signed_and_not_called_whole(self, files: Files, unit_of_work: UnitsOfWork) -> None:
+        record(unit_of_work, "key.rotated", "key.issued")
+        tamper(unit_of_work, "audit_events", "DELETE FROM audit_events WHERE seq = 7")
+        with pytest.raises(AuditBroken, match="7 events are to be there, not 6"):
+            signing.sign_newest(unit_of_work, JOB)
+        last = split(files.log)[2]
+        with unit_of_work.engine.begin() as connection:  # back to the third event, with the head: a whole chain, but shorter
+            values = {"seq": 3, "digest": json.loads(last)["digest"]}
+            connection.execute(sa.update(AuditHead).values(values))
+        tamper(unit_of_work, "audit_events", "DELETE FROM audit_events WHERE seq > 3")
+        with pytest.raises(AuditBroken, match="3 events are to be there, not 5"):
+            signing.sign_newest(unit_of_work, JOB)
+        with unit_of_work.reading() as session:
+            assert audit.verify(session, files.box).problem is None
+            found = forgetting.verify(session, files.box)
+        assert (found.broken_at, found.problem) == (4, "The log ends at 3, but event 5 was signed.")
 
     def test_nothing_is_built_on_a_changed_checkpoint(self, files: Files, unit_of_work: UnitsOfWork) -> None:
         record(unit_of_work, "key.rotated")
