@@ -93,6 +93,7 @@ class Govern:
     unit_of_work: UnitsOfWork
     outside: Outside | None
     acts: Mapping[str, Act] = field(default_factory=lambda: ACTS)
+    own_engine: bool = True
 
     def need_outside(self) -> Outside:
         """The adapters. Raises InvalidInput where this process was not given the admin key."""
@@ -101,10 +102,11 @@ class Govern:
         return self.outside
 
     def close(self) -> None:
-        """Close the connections to OpenAI and to the database."""
+        """Close the connections to OpenAI, and those to the database unless somebody else brought the engine along."""
         if self.outside is not None:
             self.outside.close()
-        self.engine.dispose()
+        if self.own_engine:
+            self.engine.dispose()
 
 
 def build(
@@ -118,11 +120,10 @@ def build(
 ) -> Govern:
     """Wire the service. `outside=True` is for the worker. For tests: `transport` puts a fake organization in OpenAI's place,
     `pace` lets them wait for it on a clock of their own, and an `engine` for the same database keeps what it compiled."""
-    engine = engine or make_engine(settings.database.url)
     box = SecretBox(settings.sealing.ring())
-    unit_of_work = UnitsOfWork(engine, box, ids=ids)
+    unit_of_work = UnitsOfWork(engine or make_engine(settings.database.url), box, ids=ids)
     there = _outside(settings, unit_of_work, transport, pace or Pace()) if outside else None
-    return Govern(settings, engine, box, unit_of_work, there)
+    return Govern(settings, unit_of_work.engine, box, unit_of_work, there, own_engine=engine is None)
 
 
 def key_defaults(settings: Settings) -> asking.Defaults:

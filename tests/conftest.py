@@ -6,7 +6,7 @@ import base64
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tests.given import World
 
 DATABASES = ("sqlite", "postgresql")
+OURS = "govern-tests"
 SEALING_KEYS = "test:" + base64.b64encode(b"only for tests, 32 bytes long...").decode()
 
 
@@ -100,7 +101,7 @@ def postgres_template(postgres_server: postgres.Server) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_database(postgres_server: postgres.Server, postgres_template: str) -> Iterator[ReusedDatabase]:
-    database = ReusedDatabase(postgres_server, postgres_template)
+    database = ReusedDatabase(postgres_server, postgres_template, OURS)
     yield database
     database.drop()
 
@@ -115,7 +116,14 @@ def sqlite_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def engine_of() -> Callable[[str], sa.Engine]:
     """The engine of an address, the same one for all tests: it keeps the statements that it compiled, and compiling them anew
     was a quarter of the work of a test."""
-    return lru_cache(maxsize=None)(make_engine)
+
+    @cache
+    def engine_of(url: str) -> sa.Engine:
+        if url.startswith("sqlite"):
+            return make_engine(url)
+        return make_engine(url, connect_args={"application_name": OURS})
+
+    return engine_of
 
 
 @pytest.fixture
@@ -123,6 +131,7 @@ def database_url(database: str, request: pytest.FixtureRequest) -> Iterator[str]
     """A fresh, migrated database of the kind that this run asks for."""
     if database == "sqlite":
         path: Path = request.getfixturevalue("sqlite_path")
+        request.getfixturevalue("engine_of")(f"sqlite:///{path}").dispose()  # its connections hold the file of the test before
         for left in path.parent.glob(f"{path.name}*"):
             left.unlink()
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
@@ -138,11 +147,9 @@ def box() -> SecretBox:
 
 
 @pytest.fixture
-def unit_of_work(database_url: str, box: SecretBox, engine_of: Callable[[str], sa.Engine]) -> Iterator[UnitsOfWork]:
+def unit_of_work(database_url: str, box: SecretBox, engine_of: Callable[[str], sa.Engine]) -> UnitsOfWork:
     """Units of work on a real database, without the rest of the service."""
-    engine = engine_of(database_url)
-    yield UnitsOfWork(engine, box)
-    engine.dispose()
+    return UnitsOfWork(engine_of(database_url), box)
 
 
 @pytest.fixture

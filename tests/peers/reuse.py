@@ -8,68 +8,81 @@ from psycopg import sql
 from tests.peers import postgres
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+# Whoever may still come and write: those who are in the middle of something or hold a lock, and processes that nobody waits for.
+# Connections of this process that are at rest stay, since each new one costs the server more than most tests ask of it.
 _CUT = """
-    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
      WHERE datname = current_database() AND pid <> pg_backend_pid()
+       AND NOT (application_name = %s AND state = 'idle' AND pid NOT IN (SELECT pid FROM pg_locks))
 """
-# Whatever a test may have made, dropped or switched off.
+# Whatever a test may have made, dropped or switched off. A row of these catalogues is written anew by each change of it.
 _SHAPE = """
-    SELECT (SELECT string_agg(relname || '.' || relkind::text, ',' ORDER BY relname)
-              FROM pg_class WHERE relnamespace = 'public'::regnamespace),
-           (SELECT string_agg(concat_ws('.', tgrelid::regclass, tgname, tgenabled), ',' ORDER BY tgrelid, tgname)
-              FROM pg_trigger WHERE NOT tgisinternal),
-           (SELECT string_agg(concat_ws('.', attrelid::regclass, attname, attnotnull, atttypid), ',' ORDER BY attrelid, attnum)
+    SELECT (SELECT array[count(*), sum(xmin::text::bigint), sum(oid::bigint)]
+              FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind <> 'S'),
+           (SELECT array[count(*), sum(xmin::text::bigint)] FROM pg_trigger WHERE NOT tgisinternal),
+           (SELECT array[count(*), sum(pg_attribute.xmin::text::bigint)]
               FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
              WHERE relnamespace = 'public'::regnamespace AND attnum > 0)
 """
 
 
 class ReusedDatabase:
-    """`fresh()` gives the URL of a database that looks like a new copy of the template."""
+    """`fresh()` gives the URL of a database that looks like a new copy of the template.
 
-    def __init__(self, server: postgres.Server, template: str) -> None:
+    Connections whose application name is `name` are the caller's own: they survive it unless they are in use.
+    """
+
+    def __init__(self, server: postgres.Server, template: str, name: str = "govern-tests") -> None:
+        self.name = name
         self._server = server
         self._template = template
         self._make()
 
     def fresh(self) -> str:
-        """Cut whoever is still connected, and put back what the template holds. A changed schema costs a new copy."""
+        """Cut whoever might still write, and put back what the template holds. A changed schema costs a new copy."""
         try:
-            with self._connect() as connection:
-                if not self._emptied(connection):
-                    raise psycopg.Error
+            if not self._emptied():
+                raise psycopg.Error
         except psycopg.Error:
-            postgres.drop_database(self._server, self.url)
+            self.drop()
             self._make()
         return self.url
 
     def drop(self) -> None:
+        self._connection.close()
         postgres.drop_database(self._server, self.url)
 
     def _make(self) -> None:
         self.url = postgres.fresh_database(self._server, self._template)
-        with self._connect() as connection:
-            self._shape = connection.execute(_SHAPE).fetchone()
-            self._seed: dict[str, list[str]] = {}
-            for (table,) in connection.execute(_TABLES).fetchall():
-                name = sql.Identifier(table)
-                rows = connection.execute(sql.SQL("SELECT {}::text FROM {}").format(name, name)).fetchall()
-                self._seed[table] = [row for (row,) in rows]
-
-    def _connect(self) -> psycopg.Connection:
         database = self.url.rsplit("/", 1)[1]
-        return psycopg.connect(host="127.0.0.1", port=self._server.port, user="postgres", dbname=database, autocommit=True)
+        at = f"host=127.0.0.1 port={self._server.port} user=postgres dbname={database}"
+        self._connection = psycopg.connect(at, autocommit=True, prepare_threshold=1)
+        # Switches triggers off: the one that keeps audit events, and the ones behind foreign keys. Once: each change of it makes
+        # the server forget how it finds what is filled.
+        self._connection.execute("SET session_replication_role = replica")
+        self._shape = self._connection.execute(_SHAPE).fetchone()
+        self._tables = [table for (table,) in self._connection.execute(_TABLES).fetchall()]
+        self._seed = {table: rows for table in self._tables if (rows := self._rows(table))}
+        found = "SELECT {} WHERE EXISTS (SELECT FROM {})"
+        self._filled = sql.SQL(" UNION ALL ").join(
+            sql.SQL(found).format(table, sql.Identifier(table)) for table in self._tables if table not in self._seed
+        )
 
-    def _emptied(self, connection: psycopg.Connection) -> bool:
-        connection.execute(_CUT)
+    def _rows(self, table: str) -> list[str]:
+        name = sql.Identifier(table)
+        return [row for (row,) in self._connection.execute(sql.SQL("SELECT {}::text FROM {}").format(name, name)).fetchall()]
+
+    def _emptied(self) -> bool:
+        connection = self._connection
+        connection.execute(_CUT, (self.name,))
         if connection.execute(_SHAPE).fetchone() != self._shape:
             return False
-        with connection.transaction():
-            # Switches triggers off: the one that keeps audit events, and the ones behind foreign keys.
-            connection.execute("SET LOCAL session_replication_role = replica")
-            for table, rows in self._seed.items():
+        filled = [table for (table,) in connection.execute(self._filled).fetchall()]
+        changed = [table for table, rows in self._seed.items() if self._rows(table) != rows]
+        with connection.transaction(), connection.pipeline():
+            for table in (*filled, *changed):
                 name = sql.Identifier(table)
                 connection.execute(sql.SQL("DELETE FROM {}").format(name))
-                for row in rows:
+                for row in self._seed.get(table, ()):
                     connection.execute(sql.SQL("INSERT INTO {} SELECT (%s::{}).*").format(name, name), (row,))
         return True
