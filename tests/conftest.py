@@ -24,6 +24,7 @@ from govern.core.uow import Actor, ActorKind, UnitsOfWork
 from govern.settings import Keys, OpenAI, Removal, Sealing, Settings, Web
 from tests.peers import postgres
 from tests.peers.reuse import ReusedDatabase
+from tests.snapshots import Snapshots
 from tests.ticker import Ticker
 
 # The wiring and the fake organization are imported by the fixtures that need them: a test of one part then does not wait for
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 DATABASES = ("sqlite", "postgresql")
 OURS = "govern-tests"
+ADMIN_KEY = "sk-admin-of-the-fake-organization-in-tests"
 SEALING_KEYS = "test:" + base64.b64encode(b"only for tests, 32 bytes long...").decode()
 
 
@@ -140,6 +142,11 @@ def database_url(database: str, request: pytest.FixtureRequest) -> Iterator[str]
     yield request.getfixturevalue("postgres_database").fresh()
 
 
+@pytest.fixture(scope="session")
+def snapshots(tmp_path_factory: pytest.TempPathFactory) -> Snapshots:
+    return Snapshots(tmp_path_factory.mktemp("snapshots"))
+
+
 @pytest.fixture
 def box() -> SecretBox:
     """The ring of every test."""
@@ -164,7 +171,7 @@ def openai() -> FakeOpenAI:
     """The fake organization: Ada owns it; two projects besides the default one; nobody else yet."""
     from govern.fakes.openai import FakeOpenAI, WorldSpec
 
-    return FakeOpenAI(WorldSpec(people=4, projects=3, months=0, seed=7))
+    return FakeOpenAI(WorldSpec(people=4, projects=3, months=0, seed=7), admin_key=ADMIN_KEY)
 
 
 @pytest.fixture

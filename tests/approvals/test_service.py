@@ -68,6 +68,7 @@ def decide(door: Door, row: Approval, email: str, acts: dict[str, service.Act], 
         return service.decide(uow, row.id, by=person.id, approve=approve, reason="seen and checked", acts=acts)
 
 
+@pytest.mark.one_database
 def test_a_yes_carries_it_out_in_the_same_transaction(door: Door, ask: Ask, acts, acted) -> None:
     row = ask()
     done = decide(door, row, ADA, acts)
@@ -82,6 +83,7 @@ def test_a_yes_carries_it_out_in_the_same_transaction(door: Door, ask: Ask, acts
     assert door.world.audit_holds()
 
 
+@pytest.mark.one_database
 def test_an_act_that_fails_takes_the_yes_back_with_it(door: Door, ask: Ask, acts) -> None:
     row, name = ask(kind="person.fail"), door.world.person(EVE).name
     with pytest.raises(PolicyViolation):
@@ -94,6 +96,7 @@ def test_an_act_that_fails_takes_the_yes_back_with_it(door: Door, ask: Ask, acts
         decide(door, ask(kind="person.unknown"), ADA, acts)
 
 
+@pytest.mark.one_database
 def test_nobody_decides_for_themselves_not_even_through_a_token(door: Door, ask: Ask, acts, acted) -> None:
     """Ada is an administrator. What she asks for, herself or through a token that she made for another, is not hers to decide."""
     ada, ola = door.world.person(ADA), door.world.person(OLA)
@@ -141,6 +144,7 @@ def test_the_same_asking_is_one(door: Door, ask: Ask) -> None:
         service.ask(uow, "person.rename", ("people", "x"), summary="x", facts=facts, reason="because", lifetime=WEEK)
 
 
+@pytest.mark.one_database
 def test_what_waits_too_long_expires(clock: FrozenDateTimeFactory, door: Door, ask: Ask, acts) -> None:
     row = ask(mark="once")
     clock.tick(WEEK)

@@ -54,6 +54,7 @@ def tamper(unit_of_work: UnitsOfWork, *statements: sa.Executable) -> None:
         connection.commit()
 
 
+@pytest.mark.one_database
 class TestRecording:
     def test_an_event_says_who_did_what_to_what_when_why_and_from_where(self, unit_of_work: UnitsOfWork) -> None:
         with freeze_time("2026-03-10 12:00:00.123456"):
@@ -233,6 +234,7 @@ class TestTampering:
             seq=1, id="aud_1", at=datetime.now(UTC), subject_kind="k", subject_id="key_1"))}  # fmt: skip
         assert changed == {column.key for column in sa.inspect(AuditEvent).columns} - {"seq"}
 
+    @pytest.mark.one_database
     @pytest.mark.parametrize("seq", [1, 2, 3])
     def test_a_deleted_event_is_missed(self, log: UnitsOfWork, seq: int) -> None:
         tamper(log, sa.delete(AuditEvent).where(AuditEvent.seq == seq))
@@ -248,6 +250,7 @@ class TestTampering:
         )
         assert check(log).broken_at == 2
 
+    @pytest.mark.one_database
     def test_events_that_changed_places_are_found(self, log: UnitsOfWork) -> None:
         tamper(
             log,
@@ -257,12 +260,14 @@ class TestTampering:
         )
         assert check(log).broken_at == 2
 
+    @pytest.mark.one_database
     def test_a_cut_tail_is_found(self, log: UnitsOfWork) -> None:
         tamper(log, sa.delete(AuditEvent).where(AuditEvent.seq == 4))
         verdict = check(log)
         assert (verdict.events, verdict.broken_at) == (3, 4)
         assert verdict.problem == "The log ends at 3, but 4 events were written."
 
+    @pytest.mark.one_database
     def test_an_emptied_log_is_found(self, log: UnitsOfWork) -> None:
         tamper(log, *(sa.delete(AuditEvent).where(AuditEvent.seq == seq) for seq in (1, 2, 3, 4)))
         assert check(log).broken_at == 1

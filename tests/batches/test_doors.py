@@ -104,7 +104,6 @@ def test_the_dashboard_says_what_waits_for_whom(lists: Lists) -> None:
     assert "waits for approval" in shown.text
 
 
-@pytest.mark.one_database
 def test_on_the_command_line(clock: FrozenDateTimeFactory, world: World, command: Govern, tmp_path: Path) -> None:
     world.synced()
     file = tmp_path / "people.csv"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from govern.batches.models import BatchKind, RowState
 from govern.members import queries as members
 from govern.members.models import InviteState
@@ -19,6 +21,7 @@ nobody
 """
 
 
+@pytest.mark.one_database
 def test_an_outcome_for_each_and_nobody_twice(lists: Lists) -> None:
     expected = [RowState.STARTED] * 2 + [RowState.ALREADY] + [RowState.INVALID] * 3
     batch = lists.send(LIST, BatchKind.INVITE)

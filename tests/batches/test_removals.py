@@ -19,6 +19,7 @@ from tests.given import ADA, EVE, MAL, MAX, OLA, claimed
 THREE = f"{EVE}\n{MAX}\n{MAL}"
 
 
+@pytest.mark.one_database
 def test_an_outcome_for_each_and_the_same_evidence_when_sent_twice(lists: Lists) -> None:
     version = lists.world.version(lists.world.key(EVE))
     earlier = lists.world.remove(MAX)
@@ -50,6 +51,7 @@ def test_an_outcome_for_each_and_the_same_evidence_when_sent_twice(lists: Lists)
     assert lists.world.audit_holds()
 
 
+@pytest.mark.one_database
 def test_the_same_list_sent_while_it_is_open_is_the_same_batch(lists: Lists) -> None:
     batch = lists.send(THREE, drain=False)
     assert lists.send(f"{MAL} {EVE} {MAX}", drain=False).id == batch.id
@@ -60,6 +62,7 @@ def test_the_same_list_sent_while_it_is_open_is_the_same_batch(lists: Lists) -> 
         lists.send(THREE, reason="")
 
 
+@pytest.mark.one_database
 def test_beyond_the_number_all_are_contained_and_the_rest_waits_for_somebody_else(lists: Lists) -> None:
     lists.alone = 1
     lists.door.sign_in(OLA, "admins")
@@ -93,7 +96,6 @@ def test_a_yes_removes_whom_it_held(lists: Lists) -> None:
         lists.decide(batch, OLA, approve=True)
 
 
-@pytest.mark.one_database
 @pytest.mark.parametrize("how", ["denied", "expired"])
 def test_whom_nobody_approves_may_sign_in_again(lists: Lists, how: str) -> None:
     lists.alone = 0

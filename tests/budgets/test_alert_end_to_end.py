@@ -30,6 +30,7 @@ def settings(settings: Settings, mails: MailSink) -> Settings:
     return settings.model_copy(update={"mail": mail})
 
 
+@pytest.mark.one_database
 def test_a_threshold_alerts_once(world: World, govern: Govern, mails: MailSink) -> None:
     with freeze_time("2026-03-10T12:00:00"):
         project = world.synced().project("Search")

@@ -69,6 +69,7 @@ def open_effects(money: Money) -> list[str]:
         return list(session.scalars(sa.select(Effect.kind).where(Effect.state == EffectState.READY)))
 
 
+@pytest.mark.one_database
 def test_an_alert_reaches_the_admins_and_the_webhook_exactly_once(money: Money, mails: MailSink, hooks: WebhookSink) -> None:
     crossed(money)
     for _ in range(3):
@@ -89,6 +90,7 @@ def test_an_alert_reaches_the_admins_and_the_webhook_exactly_once(money: Money, 
     assert hook.header("webhook-id") == rows[hooks.url.split("/")[2]].id
 
 
+@pytest.mark.one_database
 def test_a_budgets_own_addresses_come_first_and_each_has_its_receipt(money: Money, mails: MailSink) -> None:
     crossed(money, notify=["a@acme.example", "b@acme.example"])
     mails.refuse_next("550 Nobody here")
@@ -122,6 +124,7 @@ def test_a_delivery_is_tried_for_three_days_and_then_given_up_and_can_be_sent_ag
         service.send_again(uow, row.id)
 
 
+@pytest.mark.one_database
 def test_a_receiver_that_is_gone_is_not_asked_again(money: Money, hooks: WebhookSink) -> None:
     crossed(money)
     hooks.answer_next(410)
@@ -132,6 +135,7 @@ def test_a_receiver_that_is_gone_is_not_asked_again(money: Money, hooks: Webhook
     assert deliveries(money)[hooks.url.split("/")[2]].state is DeliveryState.FAILED
 
 
+@pytest.mark.one_database
 def test_a_worker_that_dies_after_sending_sends_again_under_the_same_id(money: Money, mails: MailSink) -> None:
     """At least once: the receiver can tell, because the message id is the same."""
     crossed(money)
@@ -163,6 +167,7 @@ def _claim_and(money: Money, kind: str, handler: outbox.Handler) -> None:
     handler(claim)
 
 
+@pytest.mark.one_database
 def test_a_delivery_that_was_recorded_is_not_sent_twice(money: Money, mails: MailSink) -> None:
     crossed(money)
     money.world.drain()
@@ -188,6 +193,7 @@ def test_a_channel_that_is_not_set_up_says_so(money: Money) -> None:
     }
 
 
+@pytest.mark.one_database
 def test_the_webhooks_url_is_in_no_row(money: Money, hooks: WebhookSink) -> None:
     crossed(money)
     hooks.answer_next(500)
@@ -200,6 +206,7 @@ def test_the_webhooks_url_is_in_no_row(money: Money, hooks: WebhookSink) -> None
     assert "path-is-secret" not in repr(money.govern.need_outside().effects["alert.announce"])
 
 
+@pytest.mark.one_database
 def test_a_correction_is_told_once_to_the_same_people(money: Money, mails: MailSink) -> None:
     crossed(money)
     money.world.drain()
@@ -210,6 +217,7 @@ def test_a_correction_is_told_once_to_the_same_people(money: Money, mails: MailS
     assert [mail["Subject"] for mail in mails.messages] == [SUBJECT, "Correction: Search has used 79 % of its March budget"]
 
 
+@pytest.mark.one_database
 def test_an_alert_without_anybody_to_tell_stands_for_itself(money: Money) -> None:
     crossed(money)
     effects = money.govern.need_outside().effects

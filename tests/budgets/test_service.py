@@ -56,12 +56,14 @@ class TestCommands:
             service.retire_budget(uow, budget.id)
         assert audited(money, "budget.") == ["budget.created", "budget.changed", "budget.retired"]
 
+    @pytest.mark.one_database
     def test_a_change_without_a_difference_is_none(self, money: Money) -> None:
         budget = money.budget(HUNDRED, [80])
         with money.govern.unit_of_work(ADMIN) as uow:
             service.change_budget(uow, budget.id, amount_usd=Decimal("100.00"), thresholds=[80], zone="UTC")
         assert audited(money, "budget.") == ["budget.created"]
 
+    @pytest.mark.one_database
     def test_a_retired_budget_is_not_changed_and_not_watched(self, money: Money) -> None:
         budget = money.budget(HUNDRED, [80])
         with money.govern.unit_of_work(ADMIN) as uow:
@@ -71,6 +73,7 @@ class TestCommands:
         money.bills(90)
         assert money.evaluate() == {"budgets": 0, "alerts": 0, "withdrawn": 0}
 
+    @pytest.mark.one_database
     @pytest.mark.parametrize(
         ("facts", "error"),
         [
@@ -92,12 +95,14 @@ class TestCommands:
         with money.govern.unit_of_work.reading() as session:
             assert queries.find_budgets(session) == []
 
+    @pytest.mark.one_database
     def test_unknown_budgets_are_not_found(self, money: Money) -> None:
         with money.govern.unit_of_work(ADMIN) as uow, pytest.raises(NotFound):
             service.retire_budget(uow, "bud_nobody")
 
 
 class TestCrossing:
+    @pytest.mark.one_database
     def test_a_threshold_alerts_once_however_often_it_is_looked_at(self, money: Money) -> None:
         money.budget(HUNDRED, [80])
         money.bills("79.99")
@@ -110,6 +115,7 @@ class TestCrossing:
         assert alerts(money) == [("2026-03", 80, True)]
         assert announced(money) == 1
 
+    @pytest.mark.one_database
     def test_each_threshold_speaks_when_it_is_reached(self, money: Money) -> None:
         money.budget(HUNDRED, [50, 80, 100])
         for spent in (55, 85, 120):
@@ -117,6 +123,7 @@ class TestCrossing:
             assert money.evaluate()["alerts"] == 1
         assert alerts(money) == [("2026-03", 50, True), ("2026-03", 80, True), ("2026-03", 100, True)]
 
+    @pytest.mark.one_database
     def test_a_leap_over_several_is_told_once_by_the_highest(self, money: Money) -> None:
         money.budget(HUNDRED, [50, 80, 100])
         money.bills(85)
@@ -124,6 +131,7 @@ class TestCrossing:
         assert alerts(money) == [("2026-03", 50, False), ("2026-03", 80, True)]
         assert announced(money) == 1
 
+    @pytest.mark.one_database
     def test_a_new_month_begins_anew(self, money: Money) -> None:
         money.budget(HUNDRED, [80])
         money.bills(85)
@@ -196,12 +204,14 @@ class TestCrossing:
         money.bills(85, key=remote_id)
         assert money.evaluate()["alerts"] == 1
 
+    @pytest.mark.one_database
     def test_somebody_elses_spend_does_not_count(self, money: Money) -> None:
         money.budget(HUNDRED, [80])
         money.source.cost_rows = [billed("2026-03-09", "500", project="proj_other", key=None)]
         run_costs(money.govern.unit_of_work, money.source, trailing_days=3, backfill_days=9)
         assert money.evaluate()["alerts"] == 0
 
+    @pytest.mark.one_database
     def test_days_of_another_month_do_not_count(self, money: Money) -> None:
         money.budget(HUNDRED, [80], zone="Pacific/Kiritimati")
         money.bills(85, on="2026-02-28")  # its noon is in March there
@@ -216,6 +226,7 @@ class TestCrossing:
             uow.session.execute(sa.update(Alert).values(label="held"))
             assert money.evaluate()["alerts"] == 0
 
+    @pytest.mark.one_database
     def test_evaluations_at_the_same_time_raise_one_alert(self, money: Money) -> None:
         money.budget(HUNDRED, [50, 80])
         money.budget(HUNDRED, [80], name="all", scope="organization", scope_id=None)
@@ -251,6 +262,7 @@ class TestLateAndCorrected:
             (alert,) = queries.find_alerts(session)
         assert (alert.window, alert.late) == ("2026-03", True)
 
+    @pytest.mark.one_database
     def test_a_month_that_was_over_before_the_budget_was_made_is_left_alone(self, money: Money) -> None:
         money.bills(85, on="2026-02-20")
         money.budget(HUNDRED, [80])
@@ -331,6 +343,7 @@ class TestLateAndCorrected:
         assert len(alerts(money)) == 2
 
 
+@pytest.mark.one_database
 def test_how_budgets_stand(money: Money) -> None:
     money.budget(HUNDRED, [80])
     money.bills("42.5")

@@ -75,7 +75,6 @@ def test_sync_pulls_and_reports(command: Govern) -> None:
     assert command("jobs runs --json --job usage.sync").json["items"][0]["requested_by"]
 
 
-@pytest.mark.one_database
 def test_spend_is_told_and_written_to_files(command: Govern, world: World, openai: FakeOpenAI, tmp_path: Path) -> None:
     day = utcnow().date() - timedelta(days=5)
     openai.spend(project="Search", usd=85, on=day.isoformat(), model="gpt-4o-mini-2024-07-18")

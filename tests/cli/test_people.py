@@ -13,7 +13,6 @@ from tests.given import ADMIN, EVE, MAX, World
 FILE = f"E-Mail;Name;Team;Manager\n{EVE};Eve Employee;Search;{MAX}\n{MAX};=cmd|' /C calc'!A1;Ads;\n"
 
 
-@pytest.mark.one_database
 def test_the_directory_from_a_file_and_back(command: Govern, tmp_path) -> None:
     file = tmp_path / "hr.csv"
     file.write_text(FILE + "nobody;x;;\n", encoding="utf-8")

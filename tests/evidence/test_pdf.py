@@ -32,6 +32,7 @@ def attached(pdf: bytes) -> dict[str, bytes]:
     return {name: contents[0] for name, contents in PdfReader(io.BytesIO(pdf)).attachments.items()}
 
 
+@pytest.mark.one_database
 def test_the_pages_say_what_the_file_says_and_carry_it(proven: Proven) -> None:
     file, pdf = proven.file(), proven.pdf()
     document, said = json.loads(file)["document"], text_of(pdf)

@@ -47,6 +47,7 @@ def fixed(govern: Govern, finding: Finding) -> Finding:
         return service.fix(uow, finding.id, reason="nobody needs it", overlap=OVERLAP)
 
 
+@pytest.mark.one_database
 def test_a_key_is_deleted_and_called_fixed_by_the_next_look(govern: Govern, openai: FakeOpenAI, looked: World) -> None:
     finding = one(govern, "unmanaged_key", "eve's own")
     assert fixed(govern, finding).state is FindingState.FIXING
@@ -62,6 +63,7 @@ def test_a_key_is_deleted_and_called_fixed_by_the_next_look(govern: Govern, open
     assert looked.audit_holds()
 
 
+@pytest.mark.one_database
 def test_a_deletion_that_lies_is_not_called_fixed(govern: Govern, openai: FakeOpenAI, looked: World) -> None:
     finding = one(govern, "unmanaged_key", "eve's own")
     openai.fault("projects.api_keys.delete", kind="lie_200")
@@ -71,6 +73,7 @@ def test_a_deletion_that_lies_is_not_called_fixed(govern: Govern, openai: FakeOp
     assert [effect.kind for effect in looked.owed()] == ["observed_key.delete"]
 
 
+@pytest.mark.one_database
 def test_an_admin_key_is_deleted_but_never_our_own(govern: Govern, looked: World, clock: FrozenDateTimeFactory) -> None:
     fixed(govern, one(govern, "admin_key_unowned_or_old", "forgotten"))
     looked.drain()

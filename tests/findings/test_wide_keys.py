@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from freezegun.api import FrozenDateTimeFactory
 
 from govern.approvals import service as approvals
@@ -20,6 +21,7 @@ from tests.given import ADMIN, EVE, MAX, PROJECT, World
 WRITE, FILES = "api.responses.write", "api.files.read"
 
 
+@pytest.mark.one_database
 def test_what_is_wider_than_the_policy_is_found(govern: Govern, world: World, clock: FrozenDateTimeFactory) -> None:
     world.synced()
     wide = world.key(EVE, name="wide")

@@ -39,17 +39,20 @@ def test_the_second_sending_finds_the_answer_of_the_first(unit_of_work: UnitsOfW
     assert earlier == idempotency.Earlier("per_1", 201, {"Location": "/x"}, {"id": "per_1"})
 
 
+@pytest.mark.one_database
 def test_another_request_under_the_same_key_is_refused(unit_of_work: UnitsOfWork) -> None:
     once(unit_of_work)
     with pytest.raises(KeyReused):
         once(unit_of_work, fingerprint="f-2")
 
 
+@pytest.mark.one_database
 def test_keys_of_different_callers_do_not_meet(unit_of_work: UnitsOfWork) -> None:
     assert once(unit_of_work) is None
     assert once(unit_of_work, fingerprint="f-2", principal="tok_2") is None
 
 
+@pytest.mark.one_database
 def test_while_the_first_may_still_be_answered_the_second_waits(unit_of_work: UnitsOfWork) -> None:
     with freeze_time("2026-03-10 09:00", tick=False) as clock:
         once(unit_of_work)
@@ -61,6 +64,7 @@ def test_while_the_first_may_still_be_answered_the_second_waits(unit_of_work: Un
         assert (earlier.subject_id, earlier.status) == ("per_1", None)
 
 
+@pytest.mark.one_database
 def test_a_command_that_failed_leaves_no_claim(unit_of_work: UnitsOfWork) -> None:
     def fail() -> None:
         with unit_of_work(CLI) as uow:

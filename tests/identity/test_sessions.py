@@ -44,6 +44,7 @@ def actions(units: UnitsOfWork) -> list[str]:
         return [event.action for event in reversed(audit.events(session))]
 
 
+@pytest.mark.one_database
 def test_a_first_sign_in_makes_and_links_the_person(unit_of_work: UnitsOfWork) -> None:
     principal = who(unit_of_work, sign_in(unit_of_work))
     assert principal is not None
@@ -60,6 +61,7 @@ def test_only_a_keyed_hash_of_the_cookie_is_kept(unit_of_work: UnitsOfWork) -> N
     assert row.hash == unit_of_work.box.fingerprint("session", cookie.reveal())
 
 
+@pytest.mark.one_database
 def test_the_person_is_known_by_issuer_and_subject_not_by_address(unit_of_work: UnitsOfWork) -> None:
     first = who(unit_of_work, sign_in(unit_of_work))
     renamed = who(unit_of_work, sign_in(unit_of_work, replace(EVE, email="eve.married@elsewhere.example", email_verified=False)))
@@ -77,12 +79,14 @@ def test_an_address_that_was_given_to_somebody_else_opens_nothing(unit_of_work: 
         assert session.scalar(sa.select(sa.func.count()).select_from(Identity)) == 1
 
 
+@pytest.mark.one_database
 def test_the_same_subject_of_another_issuer_is_somebody_else(unit_of_work: UnitsOfWork) -> None:
     sign_in(unit_of_work)
     with pytest.raises(NotAllowed, match="not in a domain"):
         sign_in(unit_of_work, replace(EVE, issuer="https://evil.example", email="eve@evil.example"))
 
 
+@pytest.mark.one_database
 def test_who_has_no_role_leaves_nothing_behind(unit_of_work: UnitsOfWork) -> None:
     strict = SignInPolicy("groups", {Role.ADMIN: ["ops"]}, ["acme.example"])
     with pytest.raises(NotAllowed, match="ops"), unit_of_work(WEB) as uow:
@@ -122,6 +126,7 @@ def test_signing_in_again_ends_the_session_that_the_browser_had(unit_of_work: Un
     assert who(unit_of_work, new) is not None
 
 
+@pytest.mark.one_database
 def test_signing_out_ends_one_session_only(unit_of_work: UnitsOfWork) -> None:
     one, other = sign_in(unit_of_work), sign_in(unit_of_work)
     principal = who(unit_of_work, one)
@@ -143,6 +148,7 @@ def test_a_demotion_reaches_sessions_that_live(unit_of_work: UnitsOfWork) -> Non
     assert not demoted.may("audit:read")
 
 
+@pytest.mark.one_database
 def test_a_promotion_needs_a_new_sign_in(unit_of_work: UnitsOfWork) -> None:
     cookie = sign_in(unit_of_work)
     sign_in(unit_of_work, replace(EVE, role_values=("ops",)))
@@ -151,6 +157,7 @@ def test_a_promotion_needs_a_new_sign_in(unit_of_work: UnitsOfWork) -> None:
     assert not principal.may("audit:read")
 
 
+@pytest.mark.one_database
 def test_who_leaves_is_out_at_once_and_stays_out(unit_of_work: UnitsOfWork) -> None:
     cookie = sign_in(unit_of_work)
     principal = who(unit_of_work, cookie)
@@ -216,6 +223,7 @@ def test_a_link_that_never_was_is_refused(unit_of_work: UnitsOfWork, value: str)
         service.use_setup_link(uow, value)
 
 
+@pytest.mark.one_database
 def test_a_setup_link_is_good_for_a_quarter_of_an_hour(unit_of_work: UnitsOfWork) -> None:
     with freeze_time("2026-03-10 09:00", tick=False) as clock:
         with unit_of_work(WEB) as uow:
@@ -239,6 +247,7 @@ def test_what_a_sign_in_under_way_needs_is_told_once_and_to_its_own_browser(unit
         service.recall_sign_in(uow, "state-1", "browser-1")
 
 
+@pytest.mark.one_database
 def test_a_sign_in_under_way_is_forgotten(unit_of_work: UnitsOfWork) -> None:
     with freeze_time("2026-03-10 09:00", tick=False) as clock:
         with unit_of_work(WEB) as uow:
@@ -251,6 +260,7 @@ def test_a_sign_in_under_way_is_forgotten(unit_of_work: UnitsOfWork) -> None:
             assert service.forget_old(uow)["sign_ins"] == 1
 
 
+@pytest.mark.one_database
 def test_old_sessions_are_forgotten_and_new_ones_stay(unit_of_work: UnitsOfWork) -> None:
     with freeze_time("2026-03-10 09:00", tick=False) as clock:
         sign_in(unit_of_work)
@@ -261,6 +271,7 @@ def test_old_sessions_are_forgotten_and_new_ones_stay(unit_of_work: UnitsOfWork)
         assert who(unit_of_work, cookie) is not None
 
 
+@pytest.mark.one_database
 def test_noise_in_the_cookie_asks_the_database_nothing(unit_of_work: UnitsOfWork) -> None:
     asked: list[str] = []
     sa.event.listen(unit_of_work.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
@@ -282,6 +293,7 @@ def test_noise_in_the_cookie_asks_the_database_nothing(unit_of_work: UnitsOfWork
     assert any("sessions" in statement for statement in asked)
 
 
+@pytest.mark.one_database
 def test_the_reports_of_a_manager_at_any_depth_and_in_circles(unit_of_work: UnitsOfWork) -> None:
     from datetime import date
 

@@ -47,6 +47,7 @@ def use(units: UnitsOfWork, token: Secret) -> Principal | None:
         return found[0] if found else None
 
 
+@pytest.mark.one_database
 def test_a_token_does_what_it_lists_and_no_more(unit_of_work: UnitsOfWork) -> None:
     eve = principal(unit_of_work, "eve")
     found = use(unit_of_work, make(unit_of_work, eve, "keys:read", person_id=eve.person_id))
@@ -70,6 +71,7 @@ def test_only_a_keyed_hash_is_kept(unit_of_work: UnitsOfWork) -> None:
     assert len(row.prefix) == 10
 
 
+@pytest.mark.one_database
 def test_nobody_gives_what_they_do_not_have(unit_of_work: UnitsOfWork) -> None:
     eve, ada = principal(unit_of_work, "eve"), principal(unit_of_work, "ada", "ops")
     with pytest.raises(NotAllowed, match="audit:read"):
@@ -82,6 +84,7 @@ def test_nobody_gives_what_they_do_not_have(unit_of_work: UnitsOfWork) -> None:
         make(unit_of_work, ada, "keys:everything", person_id=None)
 
 
+@pytest.mark.one_database
 def test_a_token_for_somebody_is_held_to_their_standing_too(unit_of_work: UnitsOfWork) -> None:
     eve, ada = principal(unit_of_work, "eve"), principal(unit_of_work, "ada", "ops")
     found = use(unit_of_work, make(unit_of_work, ada, "keys:read", "audit:read", person_id=eve.person_id))
@@ -89,6 +92,7 @@ def test_a_token_for_somebody_is_held_to_their_standing_too(unit_of_work: UnitsO
     assert dict(found.grants) == {"keys:read": Reach.SELF}
 
 
+@pytest.mark.one_database
 def test_a_system_token_shrinks_with_its_maker(unit_of_work: UnitsOfWork) -> None:
     ada = principal(unit_of_work, "ada", "ops")
     token = make(unit_of_work, ada, "keys:read", "audit:read", person_id=None)
@@ -101,6 +105,7 @@ def test_a_system_token_shrinks_with_its_maker(unit_of_work: UnitsOfWork) -> Non
     assert found.grants == {}
 
 
+@pytest.mark.one_database
 def test_tokens_end_with_the_person_and_with_their_maker(unit_of_work: UnitsOfWork) -> None:
     eve, ada = principal(unit_of_work, "eve"), principal(unit_of_work, "ada", "ops")
     own = make(unit_of_work, eve, "keys:read", person_id=eve.person_id)
@@ -118,6 +123,7 @@ def test_tokens_end_with_the_person_and_with_their_maker(unit_of_work: UnitsOfWo
     assert use(unit_of_work, own) is None
 
 
+@pytest.mark.one_database
 def test_a_token_of_a_token_is_less_in_every_way(unit_of_work: UnitsOfWork) -> None:
     with unit_of_work(CLI) as uow:
         row, value = tokens.create_system_token(uow, name="demo", role=Role.ADMIN, lifetime=DAY)
@@ -135,6 +141,7 @@ def test_a_token_of_a_token_is_less_in_every_way(unit_of_work: UnitsOfWork) -> N
     assert use(unit_of_work, child) is None
 
 
+@pytest.mark.one_database
 def test_a_token_expires_and_never_lives_longer_than_a_year(unit_of_work: UnitsOfWork) -> None:
     eve = principal(unit_of_work, "eve")
     for wrong in (timedelta(0), timedelta(days=366), timedelta(days=-1)):
@@ -161,6 +168,7 @@ def test_revoking_ends_at_once_and_twice_is_once(unit_of_work: UnitsOfWork) -> N
     assert revoked == 1
 
 
+@pytest.mark.one_database
 def test_a_wrong_checksum_asks_the_database_nothing(unit_of_work: UnitsOfWork) -> None:
     asked: list[str] = []
     sa.event.listen(unit_of_work.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
@@ -173,6 +181,7 @@ def test_a_wrong_checksum_asks_the_database_nothing(unit_of_work: UnitsOfWork) -
     assert len([statement for statement in asked if "api_tokens" in statement]) == 1
 
 
+@pytest.mark.one_database
 def test_bad_names_and_empty_lists_are_refused(unit_of_work: UnitsOfWork) -> None:
     eve = principal(unit_of_work, "eve")
     for name in ("", "  ", "x" * 121, "bell\x07"):
@@ -182,6 +191,7 @@ def test_bad_names_and_empty_lists_are_refused(unit_of_work: UnitsOfWork) -> Non
         make(unit_of_work, eve, person_id=eve.person_id)
 
 
+@pytest.mark.one_database
 def test_a_principal_with_a_forgotten_permission_says_which(unit_of_work: UnitsOfWork) -> None:
     eve = replace(principal(unit_of_work, "eve"), grants={})
     with pytest.raises(NotAllowed, match="keys:read: See keys"):

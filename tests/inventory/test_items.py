@@ -92,6 +92,7 @@ def test_what_vanished_is_told_apart_and_kept(
         assert items.counts(session)["groups"] == (0, 1)
 
 
+@pytest.mark.one_database
 def test_how_fresh_each_kind_is_and_that_a_sweep_broke_off(
     govern: Govern, openai: FakeOpenAI, full: tuple[World, Key], clock: FrozenDateTimeFactory
 ) -> None:

@@ -115,6 +115,7 @@ def watched(govern: Govern, world: World, clock: FrozenDateTimeFactory) -> World
     return world
 
 
+@pytest.mark.one_database
 def test_everything_that_we_do_is_ours_also_what_we_got_no_answer_for(
     govern: Govern, openai: FakeOpenAI, watched: World, clock: FrozenDateTimeFactory
 ) -> None:
@@ -177,6 +178,7 @@ def test_somebody_else_who_uses_our_admin_key_is_told_apart(govern: Govern, open
         assert all("somebody else uses that key" in row.sentence for row in found)
 
 
+@pytest.mark.one_database
 def test_changes_by_other_keys_and_at_the_dashboard_are_around_us_but_not_a_seat_that_we_offered(
     govern: Govern, openai: FakeOpenAI, watched: World
 ) -> None:

@@ -51,6 +51,7 @@ def test_it_is_mirrored_and_what_ends_has_vanished(govern: Govern, openai: FakeO
     assert not [row for row in live(govern, models.RoleAssignment) if row.through or row.principal_kind == "group"]
 
 
+@pytest.mark.one_database
 def test_an_interrupted_sweep_goes_on_where_it_was(govern: Govern, openai: FakeOpenAI, rich: World) -> None:
     openai.fault("groups.users.list", kind="status:400", times=100)
     with pytest.raises(ProviderError):
@@ -65,6 +66,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(govern: Govern, openai: FakeO
     assert "GET /v1/organization/admin_api_keys" in rich.calls("GET")[before:], "the next sweep reads everything anew"
 
 
+@pytest.mark.one_database
 def test_the_directory_sync_goes_on_where_it_was_too(govern: Govern, openai: FakeOpenAI, world: World) -> None:
     openai.fault("projects.api_keys.list", 3, "status:400", times=100)
     with pytest.raises(ProviderError):
@@ -96,6 +98,7 @@ def test_a_change_around_us_is_told_from_our_own_and_seen_at_once(
     assert key_id in {row.remote_id for row in live(govern, ObservedKey)}
 
 
+@pytest.mark.one_database
 def test_a_log_that_is_not_switched_on_is_said_so(govern: Govern, openai: FakeOpenAI, world: World) -> None:
     world.synced()
     run_job(govern, "inventory.sync")

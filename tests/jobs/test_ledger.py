@@ -34,6 +34,7 @@ def reloaded(unit_of_work: UnitsOfWork, run: JobRun) -> JobRun:
         return queries.get_run(session, run.id)
 
 
+@pytest.mark.one_database
 def test_one_worker_wins_a_slot(unit_of_work: UnitsOfWork) -> None:
     first, second = begun(unit_of_work, "wrk_1"), begun(unit_of_work, "wrk_2")
     assert first is not None
@@ -42,6 +43,7 @@ def test_one_worker_wins_a_slot(unit_of_work: UnitsOfWork) -> None:
     assert reloaded(unit_of_work, first).worker_id == "wrk_1"
 
 
+@pytest.mark.one_database
 def test_a_report_ends_a_run_and_a_problem_fails_it(unit_of_work: UnitsOfWork) -> None:
     well, badly = begun(unit_of_work), begun(unit_of_work, slot="2026-03-10T12:15:00Z")
     assert well
@@ -56,6 +58,7 @@ def test_a_report_ends_a_run_and_a_problem_fails_it(unit_of_work: UnitsOfWork) -
     assert failed.problem == "It held [secret] in hand."
 
 
+@pytest.mark.one_database
 def test_a_living_worker_keeps_its_run_and_a_dead_one_loses_it(unit_of_work: UnitsOfWork, clock: FrozenDateTimeFactory) -> None:
     run = begun(unit_of_work)
     assert run
@@ -78,6 +81,7 @@ def test_a_living_worker_keeps_its_run_and_a_dead_one_loses_it(unit_of_work: Uni
     assert reloaded(unit_of_work, run).report == {"rows": 2}
 
 
+@pytest.mark.one_database
 def test_a_run_that_kills_its_workers_is_given_up(unit_of_work: UnitsOfWork, clock: FrozenDateTimeFactory) -> None:
     run = begun(unit_of_work)
     assert run
@@ -92,6 +96,7 @@ def test_a_run_that_kills_its_workers_is_given_up(unit_of_work: UnitsOfWork, clo
     assert ended.problem == "The worker stopped in the middle of it 3 times."
 
 
+@pytest.mark.one_database
 def test_a_worker_that_signs_off_leaves_its_run_to_the_next(unit_of_work: UnitsOfWork) -> None:
     run = begun(unit_of_work)
     assert run
@@ -103,6 +108,7 @@ def test_a_worker_that_signs_off_leaves_its_run_to_the_next(unit_of_work: UnitsO
         assert queries.last_heartbeat(session) is None
 
 
+@pytest.mark.one_database
 def test_workers_are_alive_for_a_while_after_their_heartbeat(unit_of_work: UnitsOfWork, clock: FrozenDateTimeFactory) -> None:
     with unit_of_work(WORKER) as uow:
         ledger.beat(uow, "wrk_2", "host:2", is_leader=False)
@@ -114,6 +120,7 @@ def test_workers_are_alive_for_a_while_after_their_heartbeat(unit_of_work: Units
         assert queries.last_heartbeat(session) == begin
 
 
+@pytest.mark.one_database
 def test_old_runs_are_forgotten_but_the_newest_success_stays(unit_of_work: UnitsOfWork, clock: FrozenDateTimeFactory) -> None:
     for hour in range(3):
         run = begun(unit_of_work, slot=f"2026-03-10T1{hour}:00:00Z")

@@ -13,6 +13,7 @@ from govern.jobs.models import RunState
 ADA = Actor(ActorKind.PERSON, "per_ada", "Ada Admin")
 
 
+@pytest.mark.one_database
 def test_a_run_that_is_asked_for_waits_and_is_audited(unit_of_work: UnitsOfWork) -> None:
     with unit_of_work(ADA) as uow:
         run = service.request_run(uow, "usage.sync")
@@ -23,6 +24,7 @@ def test_a_run_that_is_asked_for_waits_and_is_audited(unit_of_work: UnitsOfWork)
         assert (event.subject_id, event.actor_id, event.facts) == (run.id, "per_ada", {"job": "usage.sync"})
 
 
+@pytest.mark.one_database
 def test_asking_twice_before_it_begins_is_asking_once(unit_of_work: UnitsOfWork) -> None:
     with unit_of_work(ADA) as uow:
         first = service.request_run(uow, "usage.sync")
@@ -35,6 +37,7 @@ def test_asking_twice_before_it_begins_is_asking_once(unit_of_work: UnitsOfWork)
         assert service.request_run(uow, "usage.sync").id != first.id  # what runs now may have missed what just changed
 
 
+@pytest.mark.one_database
 def test_an_unknown_job_is_not_found_and_leaves_nothing(unit_of_work: UnitsOfWork) -> None:
     with pytest.raises(NotFound, match=r"usage\.sync"), unit_of_work(ADA) as uow:
         service.request_run(uow, "mine.bitcoin")

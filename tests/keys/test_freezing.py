@@ -53,6 +53,7 @@ def personal(world: World, *, told: bool = True) -> ObservedKey:
         return queries.observed_key(session, made)
 
 
+@pytest.mark.one_database
 def test_a_frozen_key_does_nothing_and_a_thawed_one_everything_that_it_did(known: World) -> None:
     key = known.key()
     remote_id = frozen(known, key)
@@ -68,6 +69,7 @@ def test_a_frozen_key_does_nothing_and_a_thawed_one_everything_that_it_did(known
     assert known.audited("key.thaw") == ["key.thaw_requested", "key.thawed"]
 
 
+@pytest.mark.one_database
 def test_freezing_twice_changes_nothing(known: World) -> None:
     key = known.key()
     frozen(known, key)
@@ -76,6 +78,7 @@ def test_freezing_twice_changes_nothing(known: World) -> None:
     assert len(known.calls()) == calls
 
 
+@pytest.mark.one_database
 def test_what_somebody_set_elsewhere_is_what_comes_back(known: World) -> None:
     key = known.key()
     remote_id = str(known.version(key).remote_id)
@@ -86,6 +89,7 @@ def test_what_somebody_set_elsewhere_is_what_comes_back(known: World) -> None:
     assert scopes_at_openai(known, remote_id) == ("api.responses.write", "api.files.read")
 
 
+@pytest.mark.one_database
 def test_unknown_is_not_everything(known: World) -> None:
     """The trap: a key of which nobody knows what it might do must not come back with every permission."""
     observed = personal(known, told=False)
@@ -104,6 +108,7 @@ def test_unknown_is_not_everything(known: World) -> None:
     assert scopes_at_openai(known, observed.remote_id) == ("api.responses.write",)
 
 
+@pytest.mark.one_database
 def test_nothing_at_all_cannot_be_stored_or_sent(known: World) -> None:
     scopes = known.govern.need_outside().scopes
     with pytest.raises(ValueError, match="every permission"):
@@ -125,6 +130,7 @@ def test_everything_is_restored_only_by_its_word(known: World) -> None:
     assert scopes_at_openai(known, observed.remote_id) == ()
 
 
+@pytest.mark.one_database
 def test_what_is_known_is_not_for_choosing(known: World) -> None:
     key = known.key()
     frozen(known, key)
@@ -146,6 +152,7 @@ def test_an_older_generation_says_so_and_offers_what_it_can(known: World) -> Non
     assert scopes_at_openai(known, remote_id) == ()
 
 
+@pytest.mark.one_database
 def test_a_key_that_ended_meanwhile_needs_no_thaw(known: World, clock: FrozenDateTimeFactory) -> None:
     key = known.key()
     remote_id = frozen(known, key)
@@ -156,6 +163,7 @@ def test_a_key_that_ended_meanwhile_needs_no_thaw(known: World, clock: FrozenDat
         thawed(known, key)
 
 
+@pytest.mark.one_database
 def test_the_audit_log_is_not_taken_for_granted(known: World, clock: FrozenDateTimeFactory) -> None:
     key = known.key()
     known.openai.fault(operation="audit_logs.list", kind="status:500", nth=1)

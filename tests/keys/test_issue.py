@@ -18,6 +18,7 @@ from tests.given import ADMIN, EVE, PROJECT, World, claimed
 CREATE = "projects.service_accounts.create"
 
 
+@pytest.mark.one_database
 class TestAsking:
     def test_promises_and_calls_nobody(self, known: World) -> None:
         before = len(known.calls())
@@ -54,6 +55,7 @@ class TestAsking:
 
 
 class TestMaking:
+    @pytest.mark.one_database
     def test_makes_one_account_with_one_key_that_works(self, known: World) -> None:
         key = known.key(project=PROJECT)
         version = known.version(key)
@@ -77,6 +79,7 @@ class TestMaking:
                     assert value not in repr(row), table
                     assert value[-24:] not in repr(row), table
 
+    @pytest.mark.one_database
     def test_an_expiry_is_always_set_at_openai(self, known: World) -> None:
         version = known.version(known.key())
         [native] = [k for k in known.native_keys() if k.id == version.remote_id]
@@ -84,6 +87,7 @@ class TestMaking:
         assert native.expires_at == ends.timestamp()
         assert version.expires_at == ends
 
+    @pytest.mark.one_database
     @pytest.mark.parametrize("generation", ["2026-08"])
     def test_where_openai_knows_no_expiry_ours_holds(self, known: World, generation: str) -> None:
         known.openai.behaviour.generation = generation
@@ -91,6 +95,7 @@ class TestMaking:
         assert version.expires_at == datetime(2026, 3, 10, 12, tzinfo=UTC) + timedelta(days=30)
         assert len(known.our_accounts()) == 1
 
+    @pytest.mark.one_database
     def test_loading_a_key_does_not_load_its_secret(self, known: World) -> None:
         key = known.key()
         with known.govern.unit_of_work.reading() as session:
@@ -99,6 +104,7 @@ class TestMaking:
                 _ = version.sealed
 
 
+@pytest.mark.one_database
 class TestRefusal:
     @pytest.mark.parametrize("status", [400, 404, 409, 422])
     def test_a_refused_key_is_aborted_with_the_reason_and_counts_no_more(
@@ -130,6 +136,7 @@ class TestRefusal:
 class TestTrouble:
     """The creation fails in every way in which the outcome is unknown. Afterwards: one live account, the recorded one."""
 
+    @pytest.mark.one_database
     @pytest.mark.parametrize(
         ("kind", "times"),
         [
@@ -146,6 +153,7 @@ class TestTrouble:
         assert known.openai.oracle().authenticates(known.peek(key))
         assert known.audited("key.issued") == ["key.issued"]
 
+    @pytest.mark.one_database
     def test_finds_what_is_on_a_later_page_of_the_listing(self, known: World, clock: FrozenDateTimeFactory) -> None:
         """What the lost attempt left must be found among many: an unpaged listing would be a false proof."""
         for number in range(130):
@@ -162,6 +170,7 @@ class TestTrouble:
         assert known.reload(key).state is KeyState.LIVE
         assert len(known.our_accounts()) == 1
 
+    @pytest.mark.one_database
     def test_a_sweep_touches_only_the_own_name(self, known: World, clock: FrozenDateTimeFactory) -> None:
         other = known.key(name="other")
         foreign = {a.id for a in known.openai.oracle().service_accounts()} - set(known.our_accounts())
@@ -172,6 +181,7 @@ class TestTrouble:
         assert {a.id for a in known.openai.oracle().service_accounts()} == foreign | ours
 
 
+@pytest.mark.one_database
 class TestRevokedWhileBeingMade:
     def test_before_the_worker_begins_nothing_is_made(self, known: World, clock: FrozenDateTimeFactory) -> None:
         key = known.requested_key()

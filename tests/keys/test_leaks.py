@@ -35,6 +35,7 @@ def personal(world: World) -> str:
     return value
 
 
+@pytest.mark.one_database
 def test_one_of_ours_is_known_without_asking_anybody(known: World, clock: FrozenDateTimeFactory) -> None:
     key = known.key()
     value = known.value(key)
@@ -58,6 +59,7 @@ def test_a_successor_takes_its_place_and_what_leaked_ends_at_once(known: World, 
     assert reported(known, value).outcome == "Version 1 of laptop was ended already; this value is worth nothing."
 
 
+@pytest.mark.one_database
 def test_freezing_what_leaked(known: World) -> None:
     key = known.key()
     reported(known, known.value(key), LeakRemedy.FREEZE, successor=True)
@@ -110,6 +112,7 @@ def test_what_is_no_key_is_not_repeated(known: World, text: str) -> None:
     assert not text or text not in str(refusal.value) + str(refusal.value.fields)
 
 
+@pytest.mark.one_database
 def test_the_value_is_nowhere_in_the_record(known: World) -> None:
     value = personal(known)
     reported(known, value)

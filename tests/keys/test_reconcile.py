@@ -32,6 +32,7 @@ def known(known: World, clock: FrozenDateTimeFactory) -> World:
     return known
 
 
+@pytest.mark.one_database
 def test_changes_nothing_where_everything_is_in_order(known: World, clock: FrozenDateTimeFactory) -> None:
     key = known.key(project=PROJECT)
     clock.tick(1)
@@ -43,6 +44,7 @@ def test_changes_nothing_where_everything_is_in_order(known: World, clock: Froze
     assert known.reload(key).state is KeyState.LIVE
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("ended", [KeyState.REVOKED, KeyState.ABORTED])
 def test_a_late_account_of_an_ended_key_is_deleted(known: World, clock: FrozenDateTimeFactory, ended: KeyState) -> None:
     """A creation that OpenAI carried out long after we gave up."""
@@ -57,6 +59,7 @@ def test_a_late_account_of_an_ended_key_is_deleted(known: World, clock: FrozenDa
     assert reconcile(known)["strays_deleted"] == 0
 
 
+@pytest.mark.one_database
 def test_a_second_account_beside_the_recorded_one_is_deleted(known: World) -> None:
     key = known.key(project=PROJECT)
     create(known, known.version(key).remote_name)
@@ -65,6 +68,7 @@ def test_a_second_account_beside_the_recorded_one_is_deleted(known: World) -> No
     assert known.openai.oracle().authenticates(known.peek(key))
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("name", ["govern:kv_from_a_restored_backup", "govern:", "ci-runner", "somebody's", "GOVERN:x"])
 def test_what_we_do_not_know_is_left_alone(known: World, name: str) -> None:
     foreign = create(known, name)
@@ -74,6 +78,7 @@ def test_what_we_do_not_know_is_left_alone(known: World, name: str) -> None:
     assert known.openai.oracle().authenticates(foreign.value.reveal())
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("moment", ["requested", "revoking"])
 def test_what_is_under_way_is_skipped(known: World, moment: str) -> None:
     """The effect that is open will settle it; interfering would take away what it is about to record."""
@@ -119,6 +124,7 @@ def test_missing_once_is_not_gone_and_twice_is(known: World, clock: FrozenDateTi
     assert known.audited("key.not") + known.audited("key.listed") == ["key.not_listed"] * 2 + ["key.listed_again"]
 
 
+@pytest.mark.one_database
 def test_a_key_that_openai_ended_is_gone_though_its_account_stands(known: World, clock: FrozenDateTimeFactory) -> None:
     """OpenAI ends a key that it finds in public; the account stays."""
     key = known.key(project=PROJECT)
@@ -132,6 +138,7 @@ def test_a_key_that_openai_ended_is_gone_though_its_account_stands(known: World,
     assert known.our_accounts() == []
 
 
+@pytest.mark.one_database
 def test_a_key_issued_while_it_listed_has_not_vanished(known: World, clock: FrozenDateTimeFactory) -> None:
     """The listing is older than the key: its absence there says nothing."""
     known.openai.fault("projects.service_accounts.list", kind="stale_list:60")
@@ -140,6 +147,7 @@ def test_a_key_issued_while_it_listed_has_not_vanished(known: World, clock: Froz
     assert known.reload(key).state is KeyState.LIVE
 
 
+@pytest.mark.one_database
 def test_an_unreadable_listing_ends_nothing(known: World, clock: FrozenDateTimeFactory) -> None:
     key = known.key(project=PROJECT)
     clock.tick(1)
@@ -149,6 +157,7 @@ def test_an_unreadable_listing_ends_nothing(known: World, clock: FrozenDateTimeF
     assert known.reload(key).state is KeyState.LIVE
 
 
+@pytest.mark.one_database
 class TestBreaker:
     """A sweep that would delete much is more likely a mistake of ours than a real mess."""
 

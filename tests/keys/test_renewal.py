@@ -123,6 +123,7 @@ def test_an_owner_is_reminded_once_per_step_with_a_receipt_and_renewing_ends_it(
     assert known.audited("notice.") == ["notice.told", "notice.delivered", "notice.told", "notice.told", "notice.delivered"]
 
 
+@pytest.mark.one_database
 def test_a_shared_key_reminds_everybody_who_may_open_it_and_the_manager_of_an_owner_who_left(
     known: World, clock: FrozenDateTimeFactory, mails: MailSink
 ) -> None:
@@ -164,7 +165,6 @@ def as_person(world: World, email: str):
     return Actor(ActorKind.PERSON, person.id, person.name)
 
 
-@pytest.mark.one_database
 def test_renewing_keeps_to_the_rules_and_a_key_that_rotates_by_itself_is_not_reminded_of(
     known: World, clock: FrozenDateTimeFactory, mails: MailSink
 ) -> None:

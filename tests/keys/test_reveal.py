@@ -24,6 +24,7 @@ def reveals(world: World, key_id: str) -> list[str]:
         return [row.actor_id for row in queries.reveals_of(session, key_id)]
 
 
+@pytest.mark.one_database
 def test_shows_the_value_that_works_and_keeps_no_copy(known: World) -> None:
     key = known.key()
     value = known.value(key)
@@ -34,6 +35,7 @@ def test_shows_the_value_that_works_and_keeps_no_copy(known: World) -> None:
     assert known.audited("key.revealed") == ["key.revealed"]
 
 
+@pytest.mark.one_database
 def test_not_a_second_time(known: World) -> None:
     key = known.key()
     known.value(key)
@@ -42,6 +44,7 @@ def test_not_a_second_time(known: World) -> None:
     assert len(reveals(known, key.id)) == 1
 
 
+@pytest.mark.one_database
 def test_of_many_at_the_same_moment_one_sees_it(known: World) -> None:
     key, start = known.key(), threading.Barrier(6)
 
@@ -58,6 +61,7 @@ def test_of_many_at_the_same_moment_one_sees_it(known: World) -> None:
     assert len(reveals(known, key.id)) == 1
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("generation", ["2026-08", "2026-11"])
 def test_whoever_asked_for_it_may_see_it_and_a_stranger_may_not(known: World, generation: str) -> None:
     known.openai.behaviour.generation = generation
@@ -70,6 +74,7 @@ def test_whoever_asked_for_it_may_see_it_and_a_stranger_may_not(known: World, ge
     assert known.value(key, ADMIN)
 
 
+@pytest.mark.one_database
 class TestTheSameRequestAgain:
     """The answer may be lost on the way: the same request may be repeated for a while."""
 
@@ -121,10 +126,12 @@ class TestTheSameRequestAgain:
 
 
 class TestWhatCannotBeShown:
+    @pytest.mark.one_database
     def test_a_key_that_is_still_being_made(self, known: World) -> None:
         with pytest.raises(Conflict, match="still being made"):
             known.value(known.requested_key())
 
+    @pytest.mark.one_database
     @pytest.mark.parametrize("finished", [False, True])
     def test_a_revoked_key(self, known: World, clock: FrozenDateTimeFactory, finished: bool) -> None:
         key = known.key()
@@ -134,6 +141,7 @@ class TestWhatCannotBeShown:
         with pytest.raises(Gone, match="revoked"):
             known.value(key)
 
+    @pytest.mark.one_database
     def test_an_unknown_key(self, known: World) -> None:
         with pytest.raises(NotFound), known.govern.unit_of_work(ADMIN) as uow:
             revealing.reveal(uow, "key_unknown", repeat_key=None, window=timedelta(0))
@@ -153,6 +161,7 @@ class TestWhatCannotBeShown:
         assert isinstance(known.govern.box, type(known.govern.unit_of_work.box))
 
 
+@pytest.mark.one_database
 class TestTime:
     def expire(self, world: World) -> int:
         with world.govern.unit_of_work(ADMIN) as uow:
@@ -182,6 +191,7 @@ class TestTime:
         assert known.our_accounts() == [known.version(seen).service_account_remote_id]
 
 
+@pytest.mark.one_database
 def test_a_secret_is_never_shown_by_accident(
     known: World, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

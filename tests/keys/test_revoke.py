@@ -16,6 +16,7 @@ from tests.given import ADMIN, PROJECT, World, claimed
 DELETE, ACCOUNTS, KEYS = "projects.service_accounts.delete", "projects.service_accounts.list", "projects.api_keys.list"
 
 
+@pytest.mark.one_database
 class TestAsking:
     def test_destroys_the_value_at_once_and_calls_nobody(self, known: World) -> None:
         key, before = known.key(), len(known.calls())
@@ -44,6 +45,7 @@ class TestAsking:
 
 
 class TestEnding:
+    @pytest.mark.one_database
     @pytest.mark.parametrize("generation", ["2026-08", "2026-11"])
     def test_ends_the_account_and_proves_it(self, known: World, clock: FrozenDateTimeFactory, generation: str) -> None:
         known.openai.behaviour.generation = generation
@@ -57,6 +59,7 @@ class TestEnding:
         assert not known.openai.oracle().authenticates(value)
         assert known.audited("key.") == ["key.requested", "key.issued", "key.revoke_requested", "key.revoked"]
 
+    @pytest.mark.one_database
     def test_looks_after_it_has_deleted_and_looks_at_all_keys(self, known: World, clock: FrozenDateTimeFactory) -> None:
         key = known.key()
         done = len(known.calls())
@@ -81,6 +84,7 @@ class TestEnding:
         assert known.reload(key).state is KeyState.REVOKED
         assert not known.openai.oracle().authenticates(value)
 
+    @pytest.mark.one_database
     @pytest.mark.parametrize("operation", [ACCOUNTS, KEYS])
     def test_a_listing_of_yesterday_is_not_taken_for_a_proof_of_presence_for_ever(
         self, known: World, clock: FrozenDateTimeFactory, operation: str
@@ -124,6 +128,7 @@ class TestEnding:
         assert known.our_accounts() == []
         assert known.dead() == []
 
+    @pytest.mark.one_database
     def test_a_refusal_is_never_final(self, known: World, clock: FrozenDateTimeFactory) -> None:
         """Contained here and alive there, with nobody trying any more, would be the worst outcome."""
         key = known.key()
@@ -138,6 +143,7 @@ class TestEnding:
         known.finish(clock)
         assert known.reload(key).state is KeyState.REVOKED
 
+    @pytest.mark.one_database
     def test_what_somebody_else_deleted_is_ended_too(self, known: World, clock: FrozenDateTimeFactory) -> None:
         key = known.key()
         version = known.version(key)
@@ -147,6 +153,7 @@ class TestEnding:
         known.finish(clock)
         assert known.reload(key).state is KeyState.REVOKED
 
+    @pytest.mark.one_database
     def test_a_renamed_account_is_still_ended(self, known: World, clock: FrozenDateTimeFactory) -> None:
         key = known.key()
         account = known.openai.org.tables.service_accounts[known.version(key).service_account_remote_id]
@@ -157,6 +164,7 @@ class TestEnding:
         assert account.id not in known.openai.org.tables.service_accounts
         assert not known.openai.oracle().authenticates(value)
 
+    @pytest.mark.one_database
     def test_a_second_account_of_the_same_name_is_swept_with_it(self, known: World, clock: FrozenDateTimeFactory) -> None:
         key = known.key(project=PROJECT)
         late = known.govern.need_outside().issuer.create(known.project(PROJECT).remote_id, known.version(key).remote_name, 3600)
@@ -165,6 +173,7 @@ class TestEnding:
         assert known.our_accounts() == []
         assert not known.openai.oracle().authenticates(late.value.reveal())
 
+    @pytest.mark.one_database
     def test_an_archived_project_counts_as_ended(self, known: World, clock: FrozenDateTimeFactory) -> None:
         key = known.key()
         value = known.peek(key)
@@ -174,6 +183,7 @@ class TestEnding:
         assert known.reload(key).state is KeyState.REVOKED
         assert not known.openai.oracle().authenticates(value)
 
+    @pytest.mark.one_database
     def test_whoever_was_overtaken_records_nothing_twice(self, known: World, clock: FrozenDateTimeFactory) -> None:
         key = known.key()
         known.revoke(key)

@@ -35,6 +35,7 @@ def retire(world: World) -> int:
         return rotation.retire_due(uow)["retired"]
 
 
+@pytest.mark.one_database
 def test_the_new_version_works_before_the_old_one_ends(known: World, clock: FrozenDateTimeFactory) -> None:
     key = known.key()
     old = known.value(key)
@@ -65,6 +66,7 @@ def test_the_old_version_ends_as_soon_as_the_new_one_is_seen_in_use(known: World
     assert [version.state for version in versions(known, key)] == [KeyState.REVOKED, KeyState.LIVE]
 
 
+@pytest.mark.one_database
 def test_never_more_than_two(known: World) -> None:
     key = rotated(known, known.key())
     with pytest.raises(Conflict, match="being rotated already"), known.govern.unit_of_work(ADMIN) as uow:
@@ -84,6 +86,7 @@ def test_a_refused_new_version_leaves_the_old_one_as_it_was(known: World, clock:
     assert [version.state for version in versions(known, key)] == [KeyState.LIVE, KeyState.ABORTED]
 
 
+@pytest.mark.one_database
 def test_revoking_in_the_middle_ends_both(known: World, clock: FrozenDateTimeFactory) -> None:
     key = rotated(known, known.key())
     known.revoke(key)
@@ -93,6 +96,7 @@ def test_revoking_in_the_middle_ends_both(known: World, clock: FrozenDateTimeFac
     assert [account for account in known.openai.oracle().service_accounts() if account[2].startswith("govern:")] == []
 
 
+@pytest.mark.one_database
 def test_many_at_once_with_an_outcome_each(known: World) -> None:
     live, promised = known.key(name="one"), known.requested_key(name="two")
     with known.govern.unit_of_work(ADMIN) as uow:
@@ -112,6 +116,7 @@ def test_by_schedule(known: World, clock: FrozenDateTimeFactory) -> None:
             assert rotation.rotate_due(uow, overlap=HOUR) == {"rotating": expected}
 
 
+@pytest.mark.one_database
 def test_an_expired_old_version_does_not_take_the_key_with_it(known: World, clock: FrozenDateTimeFactory) -> None:
     key = known.requested_key(days=30)
     known.drain()

@@ -24,6 +24,7 @@ def at_openai(world: World, key: Key, number: int = -1) -> tuple[str, ...]:
     return next(native.scopes for native in world.native_keys() if native.id == remote_id)
 
 
+@pytest.mark.one_database
 def test_it_is_narrow_before_anybody_can_have_it(known: World) -> None:
     key = known.requested_key(scopes=FEW)
     known.openai.fault(UPDATE, kind="status:500")
@@ -34,6 +35,7 @@ def test_it_is_narrow_before_anybody_can_have_it(known: World) -> None:
     assert effect.last_error
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("kind", ["status:500", "drop_before", "drop_after", "500_after"])
 def test_trouble_while_narrowing_leaves_one_key_as_it_was_asked_for(
     known: World, clock: FrozenDateTimeFactory, kind: str
@@ -46,6 +48,7 @@ def test_trouble_while_narrowing_leaves_one_key_as_it_was_asked_for(
     assert known.our_accounts() == [known.version(key).service_account_remote_id]
 
 
+@pytest.mark.one_database
 def test_a_key_that_openai_does_not_know_yet_is_made_anew(known: World, clock: FrozenDateTimeFactory) -> None:
     known.openai.fault(UPDATE, kind="status:404")
     known.openai.fault("projects.api_keys.retrieve", kind="status:404")
@@ -55,6 +58,7 @@ def test_a_key_that_openai_does_not_know_yet_is_made_anew(known: World, clock: F
     assert known.our_accounts() == [known.version(key).service_account_remote_id]
 
 
+@pytest.mark.one_database
 def test_rotation_and_a_leaks_successor_keep_it(known: World) -> None:
     key = known.key(scopes=FEW)
     with known.govern.unit_of_work(ADMIN) as uow:
@@ -71,6 +75,7 @@ def test_rotation_and_a_leaks_successor_keep_it(known: World) -> None:
     assert [version.scopes for version in versions(known, key) + versions(known, other)] == [[*FEW]] * 2 + [[FEW[0]]] * 2
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("log", ["whole", "lags", "gone"])
 def test_a_freeze_gives_it_back_exactly(known: World, log: str) -> None:
     """The log's word on the creation is "everything". Where it does not show our own change yet, that must not come back."""
@@ -96,6 +101,7 @@ def test_a_freeze_gives_it_back_exactly(known: World, log: str) -> None:
     assert at_openai(known, key) == FEW
 
 
+@pytest.mark.one_database
 def test_the_older_generation_says_so_and_makes_nothing_wider(known: World, clock: FrozenDateTimeFactory) -> None:
     known.openai.behaviour.generation = "2026-08"
     with pytest.raises(Conflict, match="cannot narrow a key"), known.govern.unit_of_work(ADMIN) as uow:

@@ -40,6 +40,7 @@ def seen_by(world: World, email: str) -> list[str]:
         return [key.id for key in queries.shared_keys_seen_by(session, world.person(email).id)]
 
 
+@pytest.mark.one_database
 def test_each_opens_it_once_and_the_last_one_destroys_it(known: World) -> None:
     key = shared_key(known, MAX)
     assert opened(known, key, EVE) == opened(known, key, MAX)
@@ -79,6 +80,7 @@ def test_the_value_waits_a_day_for_those_who_have_not_seen_it(known: World, cloc
         opened(known, key, OLA)
 
 
+@pytest.mark.one_database
 def test_a_new_version_is_opened_anew_and_what_was_seen_is_known(known: World) -> None:
     key, other = shared_key(known, MAX), shared_key(known, MAX)
     opened(known, key, MAX)
@@ -110,12 +112,14 @@ def test_it_outlives_its_owner(known: World) -> None:
         sharing.hand_over(uow, key.id, known.person(EVE).id)
 
 
+@pytest.mark.one_database
 def test_a_personal_key_is_not_shared(known: World) -> None:
     key = known.key()
     with pytest.raises(Conflict, match="one person's key"), known.govern.unit_of_work(ADMIN) as uow:
         sharing.entitle(uow, key.id, known.person(MAX).id)
 
 
+@pytest.mark.one_database
 def test_shared_keys_do_not_count_against_their_owner(known: World) -> None:
     shared_key(known)
     shared_key(known)

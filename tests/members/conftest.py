@@ -6,9 +6,11 @@ import pytest
 from freezegun.api import FrozenDateTimeFactory
 
 from tests.given import World
+from tests.snapshots import Snapshots
 
 
 @pytest.fixture
-def known(clock: FrozenDateTimeFactory, world: World) -> World:
+def known(clock: FrozenDateTimeFactory, world: World, snapshots: Snapshots) -> World:
     """The world, its directory pulled."""
-    return world.synced()
+    snapshots.begin("known", world, world.synced)
+    return world

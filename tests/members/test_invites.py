@@ -40,6 +40,7 @@ def pull(world: World) -> dict[str, int]:
 
 
 class TestAsking:
+    @pytest.mark.one_database
     def test_promises_and_calls_nobody(self, known: World) -> None:
         before = len(known.calls())
         invite = known.invite("  Nina@ACME.example ", "reader", (PROJECT, "member"))
@@ -49,6 +50,7 @@ class TestAsking:
         assert [effect.kind for effect in known.owed()] == ["invite.send"]
         assert known.audited("invite.") == ["invite.requested"]
 
+    @pytest.mark.one_database
     @pytest.mark.parametrize("email", ["", "nina", "nina@", "@acme.example", "nina@acme", "a b@acme.example", "a\n@acme.example",
                                        "<nina@acme.example>", f"{'n' * 320}@acme.example"])  # fmt: skip
     def test_what_is_no_address_is_refused(self, known: World, email: str) -> None:
@@ -56,6 +58,7 @@ class TestAsking:
             known.invite(email)
         assert known.owed() == []
 
+    @pytest.mark.one_database
     def test_a_member_a_second_invite_and_an_unknown_project_are_refused(self, known: World) -> None:
         with pytest.raises(Conflict, match="member already"):
             known.invite(EVE.upper())
@@ -84,6 +87,7 @@ class TestAsking:
         assert len(pending(known)) == 1
 
 
+@pytest.mark.one_database
 class TestSending:
     def test_offers_the_seat_with_exactly_these_projects(self, known: World) -> None:
         invite = known.invite(NEW, "owner", (PROJECT, "owner"))
@@ -153,6 +157,7 @@ class TestSending:
 
 
 class TestCancelling:
+    @pytest.mark.one_database
     def test_takes_the_offer_back_and_proves_it(self, known: World, clock: FrozenDateTimeFactory) -> None:
         invite = known.invite(NEW)
         known.drain()
@@ -162,6 +167,7 @@ class TestCancelling:
         assert known.openai.oracle().invites() == []
         assert known.audited("invite.") == ["invite.requested", "invite.sent", "invite.cancel_requested", "invite.cancelled"]
 
+    @pytest.mark.one_database
     def test_before_it_was_sent(self, known: World, clock: FrozenDateTimeFactory) -> None:
         invite = known.invite(NEW)
         cancel(known, invite)
@@ -183,6 +189,7 @@ class TestCancelling:
         assert known.reload(invite).state is InviteState.CANCELLED
         assert pending(known) == []
 
+    @pytest.mark.one_database
     def test_accepted_a_moment_before_it_is_a_member(self, known: World, clock: FrozenDateTimeFactory) -> None:
         invite = known.invite(NEW)
         known.drain()
@@ -205,6 +212,7 @@ class TestCancelling:
         assert known.reload(invite).state is InviteState.CANCELLED
         assert pending(known) == []
 
+    @pytest.mark.one_database
     def test_repeating_it_changes_nothing_and_settled_ones_stay(self, known: World, clock: FrozenDateTimeFactory) -> None:
         invite = known.invite(NEW)
         known.drain()
@@ -220,6 +228,7 @@ class TestCancelling:
         with pytest.raises(Conflict):
             cancel(known, other)
 
+    @pytest.mark.one_database
     def test_of_many_who_cancel_at_once_nobody_fails(self, known: World) -> None:
         invite = known.invite(NEW)
         known.drain()
@@ -235,6 +244,7 @@ class TestCancelling:
 
 
 class TestSendingAgain:
+    @pytest.mark.one_database
     def test_replaces_the_pending_one(self, known: World, clock: FrozenDateTimeFactory) -> None:
         invite = known.invite(NEW, "reader", (PROJECT, "member"))
         known.drain()
@@ -255,6 +265,7 @@ class TestSendingAgain:
         known.finish(clock)
         assert pending(known) == [known.reload(invite).remote_id]
 
+    @pytest.mark.one_database
     def test_an_expired_one(self, known: World, clock: FrozenDateTimeFactory) -> None:
         invite = known.invite(NEW)
         known.drain()

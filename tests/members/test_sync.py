@@ -61,6 +61,7 @@ class TestMirror:
             4, len(oracle.projects()), len(oracle.service_accounts()), len(world.native_keys()),
         )  # fmt: skip
 
+    @pytest.mark.one_database
     def test_a_second_pull_changes_nothing(self, known: World, clock: FrozenDateTimeFactory) -> None:
         known.key(project=PROJECT)
         known.invite(NEW)
@@ -148,6 +149,7 @@ class TestChanges:
         assert member.person_id != before.id
         assert known.person(EVE).id == before.id
 
+    @pytest.mark.one_database
     @pytest.mark.parametrize("email", [None, "", "not an address", "x@y"])
     def test_a_member_whose_address_is_of_no_use_is_kept_without_a_person(self, known: World, email: str | None) -> None:
         eve = user(known, EVE)
@@ -187,6 +189,7 @@ class TestChanges:
             keys = sa.select(ObservedKey.remote_id).where(ObservedKey.project_id == place.id, ObservedKey.vanished_at.is_(None))
             assert set(session.scalars(keys)) == {key.id for key in known.native_keys() if key.project_id == place.remote_id}
 
+    @pytest.mark.one_database
     def test_a_key_that_is_gone_has_vanished(self, known: World) -> None:
         own, _ = known.openai.make_personal_key(EVE, PROJECT)
         pull(known)
@@ -195,6 +198,7 @@ class TestChanges:
 
 
 class TestInvites:
+    @pytest.mark.one_database
     def test_ours_that_was_accepted_becomes_a_member(self, known: World) -> None:
         invite = known.invite(NEW, "reader", (PROJECT, "member"))
         known.drain()
@@ -219,6 +223,7 @@ class TestInvites:
         pull(known)
         assert state(known) == before
 
+    @pytest.mark.one_database
     def test_one_that_others_cancelled_is_cancelled(self, known: World, clock: FrozenDateTimeFactory) -> None:
         invite = known.invite(NEW)
         known.drain()
@@ -230,6 +235,7 @@ class TestInvites:
         assert known.reload(invite).state is InviteState.CANCELLED
         assert known.invite(NEW).state is InviteState.REQUESTED
 
+    @pytest.mark.one_database
     def test_one_that_is_on_its_way_is_not_taken_for_a_stranger(self, known: World) -> None:
         """It exists at OpenAI, and its row has not been told yet."""
         invite = known.invite(NEW)
@@ -240,6 +246,7 @@ class TestInvites:
         with known.govern.unit_of_work.reading() as session:
             assert len(queries.find_invites(session)) == 1
 
+    @pytest.mark.one_database
     def test_one_sent_while_the_directory_is_listed_has_not_been_cancelled(self, known: World) -> None:
         """The listing is older than the invite: its absence there says nothing."""
 

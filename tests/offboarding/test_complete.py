@@ -87,6 +87,7 @@ def held(world: World, removal: Offboarding) -> dict[Kind, list[Holding]]:
     return {kind: [row for row in rows if row.kind is kind] for kind in Kind}
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("is_known", [True, False])
 def test_everything_of_theirs_ends_and_nothing_else(furnished: Furnished, clock: FrozenDateTimeFactory, is_known: bool) -> None:
     """Whether the inventory had seen it before or not."""
@@ -127,6 +128,7 @@ def test_everything_of_theirs_ends_and_nothing_else(furnished: Furnished, clock:
     assert all({"first", "second"} <= marks.keys() for marks in removal.listings.values())
 
 
+@pytest.mark.one_database
 def test_a_group_of_the_identity_provider_goes_with_the_seat(furnished: Furnished, clock: FrozenDateTimeFactory) -> None:
     furnished.tables.groups["group-all"].is_scim_managed = True
     removal = furnished.world.remove(EVE)
@@ -137,6 +139,7 @@ def test_a_group_of_the_identity_provider_goes_with_the_seat(furnished: Furnishe
     assert place.proven_at is not None
 
 
+@pytest.mark.one_database
 def test_keys_in_an_archived_project_are_ended_or_dead(known: World, clock: FrozenDateTimeFactory) -> None:
     """OpenAI answers 400 to most questions about an archived project, but it goes on listing its keys."""
     tables = known.openai.org.tables
@@ -177,6 +180,7 @@ def test_a_key_that_openai_will_not_end_holds_up_nothing_else(known: World, cloc
     assert known.dead() == []
 
 
+@pytest.mark.one_database
 def test_one_listing_of_a_project_proves_all_of_its_keys(known: World, clock: FrozenDateTimeFactory) -> None:
     keys = [known.key(EVE, name=f"key {n}", project=PROJECT) for n in range(4)]
     place = f"/v1/organization/projects/{known.project(PROJECT).remote_id}"

@@ -31,6 +31,7 @@ def file_of(known: World, evidence_id: str | None) -> tuple[bytes, bytes]:
         return queries.get(session, evidence_id).file.encode(), queries.public_key(session).public_pem.encode()
 
 
+@pytest.mark.one_database
 def test_evidence_says_what_was_found_ended_and_verified(known: World, clock: FrozenDateTimeFactory) -> None:
     key = known.key(project=PROJECT)
     version = known.version(key)
@@ -55,6 +56,7 @@ def test_evidence_says_what_was_found_ended_and_verified(known: World, clock: Fr
     assert removal.member_remote_id not in file_of(known, other.evidence_id)[0].decode()
 
 
+@pytest.mark.one_database
 def test_every_byte_counts(known: World, clock: FrozenDateTimeFactory) -> None:
     file, pem = file_of(known, removed(known, clock).evidence_id)
     public = rules.read_public(pem)
@@ -67,6 +69,7 @@ def test_every_byte_counts(known: World, clock: FrozenDateTimeFactory) -> None:
             rules.check(other, public)
 
 
+@pytest.mark.one_database
 def test_another_key_is_noticed(known: World, clock: FrozenDateTimeFactory) -> None:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -102,6 +105,7 @@ def test_the_seal_comes_a_day_later_and_only_when_usage_and_events_were_read(kno
     assert seal(known)["sealed"] == 0
 
 
+@pytest.mark.one_database
 def test_use_after_the_end_is_told_and_never_sealed(known: World, clock: FrozenDateTimeFactory) -> None:
     version = known.version(known.key(project=PROJECT))
     removal, outside = removed(known, clock), known.govern.need_outside()
@@ -149,6 +153,7 @@ def test_each_witness_speaks_for_itself(known: World, clock: FrozenDateTimeFacto
     }  # fmt: skip
 
 
+@pytest.mark.one_database
 def test_a_log_that_is_off_is_said_to_prove_nothing(known: World, clock: FrozenDateTimeFactory) -> None:
     known.key(project=PROJECT)
     removal, outside = removed(known, clock), known.govern.need_outside()
@@ -164,6 +169,7 @@ def test_a_log_that_is_off_is_said_to_prove_nothing(known: World, clock: FrozenD
     assert len(told["not_told"]) == 2
 
 
+@pytest.mark.one_database
 def test_a_log_without_one_of_the_ends_is_waited_for_and_then_told(known: World, clock: FrozenDateTimeFactory) -> None:
     version = known.version(known.key(project=PROJECT))
     removal, outside = removed(known, clock), known.govern.need_outside()

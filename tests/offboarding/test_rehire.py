@@ -139,6 +139,7 @@ def test_no_old_right_revives(known: World, clock: FrozenDateTimeFactory) -> Non
     assert evidence_of(known, later) != proof
 
 
+@pytest.mark.one_database
 def test_an_offer_made_before_they_left_is_not_taken_up_after(known: World, clock: FrozenDateTimeFactory) -> None:
     offered = known.invite("nina@acme.example", "owner")
     known.drain()

@@ -43,6 +43,7 @@ def steps(removal: Offboarding) -> dict[str, tuple[str, int, int]]:
     return {step["name"]: (step["state"], step["found"], step["ended"]) for step in removal.steps}
 
 
+@pytest.mark.one_database
 class TestContainment:
     def test_is_one_transaction_and_calls_nobody(self, known: World) -> None:
         key, asked = known.key(), known.requested_key(name="second")
@@ -89,6 +90,7 @@ class TestContainment:
         assert known.owed() == []
 
 
+@pytest.mark.one_database
 class TestOrder:
     def test_keys_then_invites_then_own_keys_then_places_then_the_seat_then_the_proof(
         self, known: World, clock: FrozenDateTimeFactory
@@ -199,6 +201,7 @@ class TestProof:
         assert known.audited("member.revoked") == ["member.revoked"]
         assert known.dead() == []
 
+    @pytest.mark.one_database
     def test_says_what_it_waits_for(self, known: World, clock: FrozenDateTimeFactory) -> None:
         known.key(project=PROJECT)
         known.openai.fault("projects.service_accounts.delete", kind="lie_200", times=0)
@@ -271,6 +274,7 @@ class TestAdminKeys:
         tables.admin_keys[made].owner_user_id = known.member(email).remote_id
         return made
 
+    @pytest.mark.one_database
     def test_theirs_end_and_no_other(self, known: World, clock: FrozenDateTimeFactory) -> None:
         mine, other = self.owned_by(known, MAX), self.owned_by(known, ADA)
         known.openai.fault("admin_api_keys.delete", kind="lie_200")
@@ -298,6 +302,7 @@ class TestAdminKeys:
         known.finish(clock)
         assert known.reload(removal).state is OffboardingState.DONE
 
+    @pytest.mark.one_database
     def test_where_it_is_known_it_is_refused_beforehand(self, known: World) -> None:
         ours = next(key for key in known.openai.org.tables.admin_keys.values() if key.name == "govern")
         ours.owner_user_id = known.member(MAX).remote_id
@@ -312,6 +317,7 @@ class TestAdminKeys:
 
 
 class TestRaces:
+    @pytest.mark.one_database
     def test_an_invite_accepted_before_it_is_cancelled(self, known: World, clock: FrozenDateTimeFactory) -> None:
         known.invite(NEW, "reader", (PROJECT, "member"))
         known.drain()
@@ -321,6 +327,7 @@ class TestRaces:
         assert known.reload(removal).state is OffboardingState.DONE
         assert left_of(known, NEW) == []
 
+    @pytest.mark.one_database
     def test_an_invite_accepted_in_the_middle(self, known: World, clock: FrozenDateTimeFactory) -> None:
         """The cancellation is swallowed, the person signs in, and there is a seat that nobody knew of."""
         invite = known.invite(NEW, "reader", (PROJECT, "member"))
@@ -337,6 +344,7 @@ class TestRaces:
         assert left_of(known, NEW) == []
         assert steps(known.reload(removal))["seat"][1:] == (1, 1)
 
+    @pytest.mark.one_database
     def test_an_invite_that_somebody_else_makes_meanwhile(self, known: World, clock: FrozenDateTimeFactory) -> None:
         """No row of ours knows it, so no cancellation of ours is owed: the removal itself has to look."""
         directory = known.govern.need_outside().directory
@@ -349,6 +357,7 @@ class TestRaces:
         assert left_of(known, EVE) == []
         assert steps(known.reload(removal))["invites"][1:] == (1, 1)
 
+    @pytest.mark.one_database
     def test_a_seat_taken_again_under_a_new_id(self, known: World, clock: FrozenDateTimeFactory) -> None:
         """Eve lost her seat at the dashboard and was invited anew; the id that we know is the old one."""
         org = known.openai.org
@@ -363,6 +372,7 @@ class TestRaces:
         assert known.reload(removal).state is OffboardingState.DONE
         assert left_of(known, EVE) == []
 
+    @pytest.mark.one_database
     def test_of_many_who_ask_at_once_there_is_one_removal(self, known: World, clock: FrozenDateTimeFactory) -> None:
         known.key(project=PROJECT)
         start = threading.Barrier(5)
@@ -396,6 +406,7 @@ class TestRaces:
         assert left_of(known, NEW) == []
 
 
+@pytest.mark.one_database
 class TestRepeating:
     def test_while_it_runs_it_is_the_same_one(self, known: World) -> None:
         first = known.remove(EVE)
@@ -434,6 +445,7 @@ class TestRepeating:
 
 
 class TestHalves:
+    @pytest.mark.one_database
     def test_a_person_without_a_seat(self, known: World, clock: FrozenDateTimeFactory) -> None:
         key = known.key(project=PROJECT)
         known.govern.need_outside().directory.remove_member(known.member(EVE).remote_id)
@@ -443,6 +455,7 @@ class TestHalves:
         assert known.reload(removal).state is OffboardingState.DONE
         assert known.reload(key).state is KeyState.REVOKED
 
+    @pytest.mark.one_database
     def test_a_seat_without_an_address(self, known: World, clock: FrozenDateTimeFactory) -> None:
         user = known.openai.org.tables.users[known.member(EVE).remote_id]
         user.email = None
@@ -465,6 +478,7 @@ class TestHalves:
         assert left_of(known, EVE) == []
 
 
+@pytest.mark.one_database
 def test_the_preview_shows_what_would_end_and_changes_nothing(known: World) -> None:
     key = known.key(project=PROJECT)
     own, _ = known.openai.make_personal_key(EVE, PROJECT)

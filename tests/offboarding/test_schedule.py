@@ -73,6 +73,7 @@ def test_more_than_five_and_a_tenth_are_too_many(due: int, everybody: int, too_m
     assert rules.are_too_many(due, everybody, least=5, percent=10) is too_many
 
 
+@pytest.mark.one_database
 def test_a_contractors_removal_starts_on_the_day_once_after_notice(
     known: World, clock: FrozenDateTimeFactory, mails: MailSink
 ) -> None:
@@ -145,7 +146,6 @@ def findings_of(world: World) -> list[str]:
         return [row.label for row in findings.find(session, type_="leaver_alive")]
 
 
-@pytest.mark.one_database
 def test_the_last_owner_is_not_removed_by_a_date_and_shows_among_the_findings(known: World, clock: FrozenDateTimeFactory) -> None:
     ends(known, ADA, END)
     at(clock, END, known)

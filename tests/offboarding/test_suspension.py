@@ -88,6 +88,7 @@ def test_everything_stops_and_comes_back_as_it_was(known: World, clock: FrozenDa
     assert known.audit_holds()
 
 
+@pytest.mark.one_database
 def test_a_suspended_person_is_removed_straight_away(known: World, clock: FrozenDateTimeFactory) -> None:
     value = known.peek(known.key(project=PROJECT))
     row = suspend(known)
@@ -122,6 +123,7 @@ def test_where_keys_cannot_be_frozen_it_says_so_and_offers_what_it_can(known: Wo
     assert (row.revoked, known.reload(key).state) == ([key.id], KeyState.REVOKED)
 
 
+@pytest.mark.one_database
 def test_a_promise_is_taken_back(known: World, clock: FrozenDateTimeFactory) -> None:
     asked = known.requested_key()
     suspend(known)
@@ -150,6 +152,7 @@ def test_sessions_end_and_what_waits_stands_still(known: World, clock: FrozenDat
     assert (again.state, again.expires_at - asked.expires_at) == (ApprovalState.PENDING, timedelta(days=3))
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("who", "error"), [(ADA, PolicyViolation), ("nobody@acme.example", NotFound), ("guest@acme.example", Conflict)]
 )

@@ -178,6 +178,7 @@ def test_stopping_lets_who_waits_give_up() -> None:
     assert len(raised) == 2
 
 
+@pytest.mark.one_database
 def test_what_was_learned_survives_a_restart(ticker: Ticker, rates: LearnedRates) -> None:
     before = paced(ticker, rates=rates)
     for _ in range(10):
@@ -195,6 +196,7 @@ def test_what_was_learned_survives_a_restart(ticker: Ticker, rates: LearnedRates
     assert (kept.family, kept.refusals, kept.last_refused_at) == (FAMILY, 1, BEGIN)
 
 
+@pytest.mark.one_database
 def test_a_restart_brings_no_new_burst(ticker: Ticker, rates: LearnedRates) -> None:
     before = paced(ticker, requests_per_minute=8, burst=8, rates=rates)
     before.accepted(before.acquire(FAMILY, Lane.INTERACTIVE, 0))

@@ -91,6 +91,7 @@ def test_somebody_who_moves_on_the_12th_is_split_on_the_12th(work: UnitsOfWork, 
     ]
 
 
+@pytest.mark.one_database
 def test_only_a_complete_file_says_that_somebody_is_gone(work: UnitsOfWork) -> None:
     brought_in(work, FILE)
     without = "\n".join(line for line in FILE.splitlines() if "new@" not in line and "Nobody" not in line)
@@ -117,6 +118,7 @@ def test_what_was_shown_is_what_is_done_or_nothing(work: UnitsOfWork, clock: Fro
         assert uow.session.scalar(sa.select(sa.func.count()).select_from(DirectoryImport)) == 1
 
 
+@pytest.mark.one_database
 def test_an_end_date_by_hand_stands_against_a_file_that_does_not_know_it(work: UnitsOfWork) -> None:
     brought_in(work, FILE)
     with work(ADMIN) as uow:

@@ -55,6 +55,7 @@ def asked(world: World, **more) -> Approval:
     return row
 
 
+@pytest.mark.one_database
 def test_within_policy_it_is_issued_at_once_as_the_policy_has_it(standing: World) -> None:
     let(standing, longest_days=10, scopes=(WRITE,))
     key = ask(standing)
@@ -65,6 +66,7 @@ def test_within_policy_it_is_issued_at_once_as_the_policy_has_it(standing: World
     assert next(row.scopes for row in standing.native_keys() if row.id == version.remote_id) == (WRITE,)
 
 
+@pytest.mark.one_database
 def test_beyond_it_a_manager_is_asked_and_a_yes_issues_what_was_asked_for(standing: World) -> None:
     let(standing, longest_days=10)
     with pytest.raises(PolicyViolation, match=r"at most 10 days \(the organization\)\. Somebody else") as refusal:
@@ -93,6 +95,7 @@ def test_beyond_it_a_manager_is_asked_and_a_yes_issues_what_was_asked_for(standi
     assert standing.audit_holds()
 
 
+@pytest.mark.one_database
 def test_a_no_issues_nothing_and_what_cannot_be_is_not_asked_for(standing: World) -> None:
     let(standing, self_service=False)
     row = decide(standing, asked(standing), ADA, approve=False)
@@ -109,6 +112,7 @@ def test_a_no_issues_nothing_and_what_cannot_be_is_not_asked_for(standing: World
         ask(standing, EVE, by=ADA, reason="for a friend")
 
 
+@pytest.mark.one_database
 def test_a_yes_for_somebody_who_leaves_meanwhile_is_not_possible(standing: World) -> None:
     let(standing, self_service=False)
     row = asked(standing, by=MAX)
@@ -119,6 +123,7 @@ def test_a_yes_for_somebody_who_leaves_meanwhile_is_not_possible(standing: World
     assert standing.our_accounts() == []
 
 
+@pytest.mark.one_database
 def test_an_administrator_gives_but_does_not_serve_themself(standing: World) -> None:
     let(standing, self_service=False)
     assert isinstance(ask(standing, EVE, by=ADA), Key)
@@ -132,6 +137,7 @@ def test_an_administrator_gives_but_does_not_serve_themself(standing: World) -> 
         ask(standing, EVE, by=ADA, name="long", days=8)
 
 
+@pytest.mark.one_database
 def test_shared_keys_are_no_way_around(standing: World) -> None:
     let(standing, most_keys=1)
     assert isinstance(ask(standing, kind=KeyKind.SHARED), Key)
@@ -166,6 +172,7 @@ def test_the_policy_names_who_approves(standing: World) -> None:
     assert decide(standing, own, ADA).state is ApprovalState.APPROVED
 
 
+@pytest.mark.one_database
 def test_a_group_is_who_openai_lists_in_it(standing: World) -> None:
     seat = standing.member(EVE).remote_id
     group_id = make_group(standing, "Contractors", seat)
@@ -191,6 +198,7 @@ def make_group(world: World, name: str, *seats: str) -> str:
     return group_id
 
 
+@pytest.mark.one_database
 def test_a_preview_says_which_keys_a_change_leaves_beyond(standing: World) -> None:
     for number, email in enumerate((EVE, EVE, MAX)):
         ask(standing, email, name=f"key {number}", days=30)

@@ -350,6 +350,7 @@ def test_pages_of_lines_follow_one_another(world: World, govern: Govern) -> None
     assert top[0].figure.amount == 9
 
 
+@pytest.mark.one_database
 def test_freshness_says_how_far_each_clock_reaches(world: World, govern: Govern) -> None:
     with govern.unit_of_work.reading() as session:
         assert queries.freshness(session) == queries.Freshness(None, None, None, None, None)

@@ -134,7 +134,6 @@ def test_what_changes_after_the_month_was_closed_is_a_line_of_its_own(month: Wor
     assert sum(Decimal(row["BilledCost"]) for row in rows if row["BillingCurrency"] == "USD") == after.bill
 
 
-@pytest.mark.one_database
 def test_files_hold_every_digit_and_no_formula(month: World, govern: Govern, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exports, "AT_ONCE", 2)
     question = Question(*MARCH, (By.DAY, By.TEAM, By.PERSON), View.BILLED)
@@ -225,7 +224,6 @@ def check_focus(row: dict[str, str]) -> None:
         assert not row["ResourceName"]
 
 
-@pytest.mark.one_database
 def test_the_focus_export_keeps_the_published_rules_and_adds_up_to_the_bill(
     month: World, govern: Govern, monkeypatch: pytest.MonkeyPatch
 ) -> None:

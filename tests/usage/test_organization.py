@@ -123,6 +123,7 @@ def test_a_bad_answer_never_leaves_a_wrong_figure(world: World, govern: Govern, 
         assert cents(total(govern)) == cents(bill(openai)) == cents(before + 5), kind
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("openai", ["2026-11"], indirect=True)
 def test_spend_shows_on_both_clocks_at_its_price(world: World, govern: Govern, openai: FakeOpenAI) -> None:
     world.synced()
@@ -149,7 +150,6 @@ def test_a_key_that_we_issued_is_billed_to_its_person(world: World, govern: Gove
     assert (line.ids[By.PERSON], line.figure.amount) == (world.person(EVE).id, 7)
 
 
-@pytest.mark.one_database
 @pytest.mark.parametrize("openai", ["2026-11"], indirect=True)
 def test_costs_that_openai_kept_no_keys_for_stay_with_their_projects(world: World, govern: Govern, openai: FakeOpenAI) -> None:
     """By key from some day on only: days before are read without, days since with, and what was refused is not asked again."""
@@ -172,6 +172,7 @@ def test_costs_that_openai_kept_no_keys_for_stay_with_their_projects(world: Worl
     assert sum(request.status == 400 for request in openai.oracle().requests) == refused
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("openai", ["2026-11"], indirect=True)
 def test_hours_are_stored_as_hours(world: World, govern: Govern, openai: FakeOpenAI) -> None:
     world.synced()

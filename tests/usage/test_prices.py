@@ -189,6 +189,7 @@ class TestLearning:
             lines = queries.lines(session, date(2026, 3, day), date(2026, 3, day + 1), by=[By.MODEL], view=View.ESTIMATED)
         return next((line.figure.amount for line in lines if line.ids[By.MODEL] == model), Decimal(0))
 
+    @pytest.mark.one_database
     def test_a_price_that_is_off_is_corrected_for_later_days_only(self, unit_of_work: UnitsOfWork) -> None:
         source = Reported(
             [used(f"2026-03-{day:02d}T10:00") for day in range(1, 11)],
@@ -216,6 +217,7 @@ class TestLearning:
             assert queries.unpriced_models(session, date(2026, 3, 7), date(2026, 3, 11)) == {}
             assert queries.unpriced_models(session, date(2026, 3, 1), date(2026, 3, 7)) == {item: 6 * 1_500_000}
 
+    @pytest.mark.one_database
     @pytest.mark.parametrize("days", [(1, 2), ()])
     def test_too_few_days_teach_nothing(self, unit_of_work: UnitsOfWork, days: tuple[int, ...]) -> None:
         rows = [billed(f"2026-03-{day:02d}", "0.30") for day in days]

@@ -264,6 +264,7 @@ class TestWhatCounts:
         pull(unit_of_work, source)
         assert total(unit_of_work) == 16
 
+    @pytest.mark.one_database
     def test_a_settled_day_counts_as_billed_even_where_the_estimate_was_higher(
         self, unit_of_work: UnitsOfWork, at_noon: Any
     ) -> None:
@@ -278,12 +279,12 @@ class TestWhatCounts:
         with unit_of_work.reading() as session:
             assert queries.freshness(session).settled_to == date(2026, 3, 10)
 
-    @pytest.mark.one_database
     def test_a_day_that_is_billed_nothing_counts_as_nothing_once_settled(self, unit_of_work: UnitsOfWork) -> None:
         pull(unit_of_work, Reported([used("2026-03-02T10:00")], []))
         assert total(unit_of_work, View.ESTIMATED) == INPUT_PRICE
         assert total(unit_of_work) == 0
 
+    @pytest.mark.one_database
     def test_the_choice_is_made_per_project_so_that_all_sums_agree(self, unit_of_work: UnitsOfWork) -> None:
         source = Reported(
             [used("2026-03-09T10:00", input_tokens=100_000_000), used("2026-03-09T10:00", project="proj_b", key="key_b")],
@@ -311,6 +312,7 @@ class TestWhatCounts:
         assert total(unit_of_work) == 15
 
 
+@pytest.mark.one_database
 def test_a_reading_that_began_earlier_never_overwrites_a_later_one(unit_of_work: UnitsOfWork, at_noon: Any) -> None:
     """Two workers: the slow one comes back with yesterday's view of the world."""
 
@@ -325,6 +327,7 @@ def test_a_reading_that_began_earlier_never_overwrites_a_later_one(unit_of_work:
     assert total(unit_of_work) == 2
 
 
+@pytest.mark.one_database
 @pytest.mark.usefixtures("at_noon")
 def test_usage_and_costs_pulled_at_the_same_time_leave_whole_rollups(unit_of_work: UnitsOfWork) -> None:
     source = Reported(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -20,9 +21,11 @@ from govern.identity.permissions import Role, grants_of
 from govern.identity.principals import Principal
 from govern.identity.rules import ProvenIdentity, SignInPolicy
 from govern.people.models import Assignment
+from govern.settings import Settings
 from govern.web import cookies
 from govern.web.app import create_app
 from tests.given import ADA, EVE, MAL, MAX, OLA, World
+from tests.snapshots import Snapshots
 
 CLI = Actor(ActorKind.CLI, "test", "test")
 POLICY = SignInPolicy(
@@ -116,13 +119,34 @@ class Caller:
         return self("POST", path, body, **more)
 
 
+@pytest.fixture(scope="session")
+def app_of() -> Callable[[Govern], Flask]:
+    """The app of a configuration, the same one for all tests: making it and compiling its templates took longer than most of
+    them. A test that changes its app makes one of its own."""
+    made: list[tuple[Settings, Flask]] = []
+
+    def app_of(govern: Govern) -> Flask:
+        app = next((app for settings, app in made if settings == govern.settings), None)
+        if app is None:
+            app = create_app(govern)
+            made.append((govern.settings, app))
+        app.extensions["govern"] = govern
+        return app
+
+    return app_of
+
+
 @pytest.fixture
-def door(govern: Govern, world: World) -> Door:
+def door(govern: Govern, world: World, snapshots: Snapshots, app_of: Callable[[Govern], Flask]) -> Door:
     """The app over a synced organization. Eve reports to Max; Mal is a person without a seat."""
-    world.synced()
-    door = Door(govern, create_app(govern), world)
-    door.sign_in(MAL)
-    for who in CAST.values():
-        door.sign_in(*who)
-    door.report_to(EVE, MAX)
+    door = Door(govern, app_of(govern), world)
+
+    def let_in() -> None:
+        world.synced()
+        door.sign_in(MAL)
+        for who in CAST.values():
+            door.sign_in(*who)
+        door.report_to(EVE, MAX)
+
+    snapshots.begin("door", world, let_in)
     return door

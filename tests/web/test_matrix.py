@@ -20,6 +20,7 @@ from tests.web.matrix import Caller, comes_through, declared, promises, things_o
 PROMISED = promises()
 
 
+@pytest.mark.one_database
 def test_the_table_names_every_route_with_its_permission(door: Door) -> None:
     """A new route is added to the table by a person who thinks about who should come through."""
     assert {route: promise.permission for route, promise in PROMISED.items()} == declared(door.app)
@@ -40,6 +41,7 @@ def test_a_role_comes_through_where_the_table_says_and_nowhere_else(door: Door, 
     assert wrong == {}
 
 
+@pytest.mark.one_database
 def test_somebody_elses_things_are_not_there(door: Door) -> None:
     """Mal holds every permission of an employee, over himself: with Eve's ids each route says that there is nothing."""
     known = things_of_eve(door)
@@ -148,6 +150,7 @@ def test_a_nobody_comes_through_nowhere(door: Door, who: str) -> None:
     assert through == {}
 
 
+@pytest.mark.one_database
 def test_a_narrow_token_comes_through_only_where_its_permission_is_asked_for(door: Door) -> None:
     caller = narrow(door)
     routes = {
@@ -157,6 +160,7 @@ def test_a_narrow_token_comes_through_only_where_its_permission_is_asked_for(doo
     assert through == {route for route, promise in routes.items() if promise.permission == "self:read"}
 
 
+@pytest.mark.one_database
 def test_every_refusal_reads_the_same(door: Door) -> None:
     """Whether a token expired, was revoked or never was is nobody's business."""
     bodies = set()
@@ -169,6 +173,7 @@ def test_every_refusal_reads_the_same(door: Door) -> None:
     assert len(bodies) == 1
 
 
+@pytest.mark.one_database
 def test_every_permission_opens_something(door: Door) -> None:
     asked = {promise.permission for promise in PROMISED.values()} - {None}
     assert asked == set(PERMISSIONS)

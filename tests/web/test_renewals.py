@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from freezegun.api import FrozenDateTimeFactory
 
 from govern.keys import queries
@@ -15,6 +16,7 @@ from tests.web.conftest import Door
 from tests.web.pages.conftest import Reader
 
 
+@pytest.mark.one_database
 def test_one_click_after_a_fresh_sign_in(clock: FrozenDateTimeFactory, door: Door) -> None:
     key = door.world.key(EVE)
     door.world.value(key)
@@ -37,6 +39,7 @@ def test_one_click_after_a_fresh_sign_in(clock: FrozenDateTimeFactory, door: Doo
     assert len(versions(door, key.id)) == 2
 
 
+@pytest.mark.one_database
 def test_renewal_over_rest(door: Door) -> None:
     key = door.world.key(EVE)
     employee = door.api("employee")

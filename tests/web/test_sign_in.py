@@ -122,6 +122,7 @@ def sign_out(here: Stage) -> httpx.Response:
     return here.browser.post(form.action, data=form.fields, headers={"Origin": here.url})
 
 
+@pytest.mark.one_database
 def test_signing_in_gives_the_role_of_the_group_and_an_opaque_cookie(here: Stage) -> None:
     page = here.open("/auth/sign-in?next=/keys")
     assert page.status_code == 200
@@ -217,6 +218,7 @@ def test_an_address_outside_the_domains_is_refused_with_the_domains(here: Stage,
     assert here.sessions() == 0
 
 
+@pytest.mark.one_database
 def test_an_address_that_was_handed_on_opens_nothing(here: Stage, provider: DemoProvider) -> None:
     sign_in(here, EVE)
     here.browser.cookies.clear()
@@ -256,6 +258,7 @@ def test_an_answer_works_once(here: Stage) -> None:
     assert here.sessions() == 1
 
 
+@pytest.mark.one_database
 def test_the_session_has_a_new_id_after_each_sign_in(here: Stage) -> None:
     sign_in(here, EVE)
     first = here.cookie
@@ -266,6 +269,7 @@ def test_the_session_has_a_new_id_after_each_sign_in(here: Stage) -> None:
     assert here.sessions() == 1
 
 
+@pytest.mark.one_database
 def test_signing_out_here_signs_out_there(here: Stage, provider: DemoProvider) -> None:
     sign_in(here, ADA)
     cookie = str(here.cookie)
@@ -279,6 +283,7 @@ def test_signing_out_here_signs_out_there(here: Stage, provider: DemoProvider) -
     assert "/authorize" in str(here.open("/auth/login").url), "the provider asks who it is again"
 
 
+@pytest.mark.one_database
 def test_signing_out_at_the_provider_ends_the_session_here(here: Stage, provider: DemoProvider) -> None:
     sign_in(here, EVE)
     assert here.roles() == ("employee",)
@@ -349,6 +354,7 @@ def test_localhost_and_its_number_meet(here: Stage) -> None:
     assert answer.headers["Location"] == f"{here.url}/auth/login?next=/keys"
 
 
+@pytest.mark.one_database
 def test_the_certified_provider_signs_in_and_out(database_url: str) -> None:
     late, people = (
         Late(),

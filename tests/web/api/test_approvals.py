@@ -39,6 +39,7 @@ def asked(door: Door, *, name: str = "Renamed", approver: str | None = MAX) -> s
         ).id  # fmt: skip
 
 
+@pytest.mark.one_database
 def test_an_asking_is_seen_and_decided_by_whom_it_concerns(deciding: Door) -> None:
     first, second, third = asked(deciding), asked(deciding, name="Other"), asked(deciding, name="Third", approver=None)
     manager, admin, employee = (deciding.api(role) for role in ("manager", "admin", "employee"))

@@ -16,6 +16,7 @@ def issued(door: Door, script: Caller, **more: object) -> str:
     return str(key)
 
 
+@pytest.mark.one_database
 def test_rotating_keeps_the_id_and_makes_a_version(door: Door) -> None:
     script = door.api(door.system_token())
     key = issued(door, script)
@@ -29,6 +30,7 @@ def test_rotating_keeps_the_id_and_makes_a_version(door: Door) -> None:
     assert script.post(f"/keys/{key}/rotate", {"reason": "again"}).status_code == 409
 
 
+@pytest.mark.one_database
 def test_many_at_once(door: Door) -> None:
     script = door.api(door.system_token())
     keys = [issued(door, script, name=f"key {number}") for number in range(2)]
@@ -40,6 +42,7 @@ def test_many_at_once(door: Door) -> None:
     assert door.api("manager").post("/key-rotations", {"keys": keys}).status_code == 403
 
 
+@pytest.mark.one_database
 def test_a_shared_key_is_seen_by_those_who_are_entitled(door: Door) -> None:
     script = door.api(door.system_token())
     key = issued(door, script, kind="shared", person=MAX)
@@ -66,6 +69,7 @@ def test_a_personal_key_cannot_be_shared_or_handed_over(door: Door) -> None:
     assert script.post(f"/keys/{key}/owner", {"person": MAX}).status_code == 409
 
 
+@pytest.mark.one_database
 def test_freezing_and_thawing(door: Door) -> None:
     script, eve = door.api(door.system_token()), door.api("employee")
     key = issued(door, script)
@@ -80,7 +84,6 @@ def test_freezing_and_thawing(door: Door) -> None:
     assert script.get(f"/keys/{key}/freezes").get_json()["items"][0]["state"] == "thawed"
 
 
-@pytest.mark.one_database
 def test_any_key_that_openai_lists_can_be_frozen(door: Door) -> None:
     script = door.api(door.system_token())
     door.world.openai.make_personal_key(EVE, PROJECT)
@@ -96,6 +99,7 @@ def test_any_key_that_openai_lists_can_be_frozen(door: Door) -> None:
     assert script.post(f"/observed-keys/{key['id']}/thaw").status_code == 409
 
 
+@pytest.mark.one_database
 def test_a_leaked_key_is_found_and_never_repeated(door: Door) -> None:
     script, eve = door.api(door.system_token()), door.api("employee")
     key = issued(door, script)

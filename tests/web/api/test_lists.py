@@ -70,6 +70,7 @@ def test_a_list_does_not_shift_under_its_reader(full: Door) -> None:
     assert names == ["key 4", "key 3", "key 2", "key 1", "key 0"]
 
 
+@pytest.mark.one_database
 def test_a_cursor_belongs_to_its_list(full: Door) -> None:
     auditor = full.api("auditor")
     cursor = auditor.get("/keys?limit=1").get_json()["next"]
@@ -78,6 +79,7 @@ def test_a_cursor_belongs_to_its_list(full: Door) -> None:
         assert status == (200 if other == "keys" else 422), other
 
 
+@pytest.mark.one_database
 def test_filters_narrow(full: Door) -> None:
     admin = full.api("admin")
     assert len(admin.get(f"/keys?person={EVE}").get_json()["items"]) == 5
@@ -103,6 +105,7 @@ def test_filters_narrow(full: Door) -> None:
     assert all(role in page for role in changed["facts"]["after"])
 
 
+@pytest.mark.one_database
 def test_each_sees_their_own_and_a_manager_their_reports(full: Door) -> None:
     full.world.requested_key(MAX, name="the manager's")
     names = {role: {item["name"] for item in full.api(role).get("/keys").get_json()["items"]} for role in ("employee", "manager")}
@@ -158,6 +161,7 @@ def test_an_alert_about_oneself_is_seen_and_the_budget_of_all_is_not(door: Door)
     assert f"/budgets/{budget['id']}" not in pages.get("/alerts").text
 
 
+@pytest.mark.one_database
 def test_ids_of_others_are_not_there_whatever_one_does_with_them(door: Door) -> None:
     """Mal is an employee without a seat: Eve's key, token, project and person are all "not there" to him, as made-up ids are."""
     key = door.world.key(EVE)
@@ -201,6 +205,7 @@ def test_ids_of_others_are_not_there_whatever_one_does_with_them(door: Door) -> 
     assert door.world.reload(key).state == "live"
 
 
+@pytest.mark.one_database
 def test_an_employee_has_a_key_issued_in_their_own_project_only(door: Door) -> None:
     eve, admin = door.api("employee"), door.api("admin")
     own = {place["id"] for place in admin.get(f"/members/{EVE}").get_json()["projects"]}

@@ -36,6 +36,7 @@ def scripted(door: Door) -> Iterator[Caller]:
     worker.join(10)
 
 
+@pytest.mark.one_database
 def test_invite_issue_reveal_and_revoke(scripted: Caller, door: Door) -> None:
     project = next(item for item in scripted.get("/projects").get_json()["items"] if not item["is_default"])
     body = {"email": "new@acme.example", "role": "reader", "projects": [{"id": project["id"], "role": "member"}]}
@@ -88,6 +89,7 @@ def test_a_suspension_and_the_return(scripted: Caller, door: Door) -> None:
     assert scripted.post(f"/members/{ADA}/suspend", {"reason": "on leave"}).status_code == 409
 
 
+@pytest.mark.one_database
 def test_a_key_is_revoked_and_proven_gone(scripted: Caller, door: Door) -> None:
     project = door.world.project()
     key = scripted.post("/keys", {"person": EVE, "project": project.id, "name": "laptop"}).get_json()
@@ -97,6 +99,7 @@ def test_a_key_is_revoked_and_proven_gone(scripted: Caller, door: Door) -> None:
     assert scripted.post(f"/keys/{key['id']}/reveal").status_code == 410
 
 
+@pytest.mark.one_database
 def test_without_a_worker_the_answer_is_202_and_where_to_look(door: Door) -> None:
     admin = door.api("admin")
     asked = admin.post("/keys", {"person": EVE, "project": door.world.project().id, "name": "laptop"})
@@ -118,6 +121,7 @@ def test_without_a_worker_the_answer_is_202_and_where_to_look(door: Door) -> Non
     assert admin.get(run.headers["Location"].removeprefix("/api/v1")).get_json()["state"] == "requested"
 
 
+@pytest.mark.one_database
 def test_what_openai_refuses_is_said_as_its_refusal(door: Door) -> None:
     door.world.openai.fault("*", kind="status:400", path="*service_accounts*")
     admin = door.api("admin")
@@ -165,6 +169,7 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.one_database
 def test_a_mistake_is_a_problem_that_says_what_to_do(door: Door) -> None:
     admin = door.api("admin")
     for method, path, body, status, code in MISTAKES:
@@ -180,6 +185,7 @@ def test_a_mistake_is_a_problem_that_says_what_to_do(door: Door) -> None:
             assert problem["errors"], (method, path)
 
 
+@pytest.mark.one_database
 def test_dollars_come_in_as_text_or_number_and_go_out_as_text(door: Door) -> None:
     admin = door.api("admin")
     for sent, stored in (("250", "250.00"), (250, "250.00"), ("0.5", "0.50"), (0.1, "0.10"), ("12.345678901", "12.345678901")):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from govern.core.clock import utcnow
 from tests.given import EVE, MAX, OLA
 from tests.web.conftest import Door
@@ -38,6 +40,7 @@ def test_an_import_over_rest(door: Door) -> None:
     assert door.api("manager").post("/people/imports", {"csv": CSV}).status_code == 403
 
 
+@pytest.mark.one_database
 def test_everybody_sees_whom_they_reach(door: Door) -> None:
     seen = {
         role: {item["email"] for item in door.api(role).get("/people").get_json()["items"]} for role in ("employee", "manager")
@@ -46,6 +49,7 @@ def test_everybody_sees_whom_they_reach(door: Door) -> None:
     assert door.api("employee").get(f"/people/{MAX}").status_code == 404
 
 
+@pytest.mark.one_database
 def test_an_end_date_over_rest(door: Door) -> None:
     admin, day = door.api("admin"), str((utcnow() + timedelta(days=30)).date())
     body = {"ends_on": day, "reason": "the contract is over"}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.given import ADA, EVE, MAX, PROJECT
 from tests.web.conftest import Door
 from tests.web.pages.conftest import Reader
 
 
+@pytest.mark.one_database
 def test_a_key_beyond_the_policy_is_asked_for_and_comes_with_the_yes(door: Door) -> None:
     admin, manager, employee = (door.api(role) for role in ("admin", "manager", "employee"))
     assert admin.post("/policies", {"scope": "organization"}).status_code == 422

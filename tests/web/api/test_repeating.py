@@ -21,6 +21,7 @@ def test_every_post_says_that_it_honours_the_key(door: Door) -> None:
         assert "Idempotency-Key" in [parameter["name"] for parameter in operation["parameters"]]
 
 
+@pytest.mark.one_database
 def test_a_budget_is_made_once(door: Door) -> None:
     admin = door.api("admin")
     body = {"name": "all", "scope": "organization", "amount_usd": 10}
@@ -58,6 +59,7 @@ def test_keys_of_two_callers_do_not_meet(door: Door) -> None:
     assert one.get_json()["id"] != two.get_json()["id"]
 
 
+@pytest.mark.one_database
 def test_a_request_that_failed_may_be_sent_again(door: Door) -> None:
     admin = door.api("admin")
     body = {"name": "Eve", "scope": "person", "scope_id": "nobody@acme.example", "amount_usd": 10}
@@ -83,6 +85,7 @@ def test_an_unsettled_answer_is_made_anew(door: Door) -> None:
     assert len(admin.get("/keys").get_json()["items"]) == 1
 
 
+@pytest.mark.one_database
 def test_a_reveal_is_repeated_only_with_its_own_key_and_only_for_a_while(door: Door) -> None:
     with freeze_time("2026-03-10 09:00", tick=True) as clock:
         admin = door.api("admin")
@@ -119,6 +122,7 @@ def test_a_key_that_is_none_is_refused(door: Door, key: str) -> None:
     assert (answer.status_code, answer.get_json()["code"]) == (422, "invalid_input")
 
 
+@pytest.mark.one_database
 def test_several_at_once_make_one(door: Door) -> None:
     admin = door.api("admin")
     body = {"name": "all", "scope": "organization", "amount_usd": 10}

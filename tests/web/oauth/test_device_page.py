@@ -52,6 +52,7 @@ def test_nothing_but_a_pressed_button_approves(stage: Stage) -> None:
     assert error_of(device.poll()) == "access_denied"
 
 
+@pytest.mark.one_database
 def test_guesses_are_counted_over_all_replicas(stage: Stage) -> None:
     device = stage.device()
     one = stage.person("employee")
@@ -89,6 +90,7 @@ def test_unknown_used_and_somebody_elses_codes_are_told_apart_by_nobody(stage: S
     assert len(sentences) == 1
 
 
+@pytest.mark.one_database
 def test_too_many_at_one_address_have_to_wait(stage: Stage) -> None:
     device = stage.device()
     for _ in range(rules.MOST_CODES_PER_ADDRESS - 1):
@@ -137,6 +139,7 @@ def test_a_device_asks_for_a_key_and_sees_its_value_once(stage: Stage) -> None:
     assert "laptop" in revealed.actor_label
 
 
+@pytest.mark.one_database
 def test_what_the_person_loses_the_device_loses(stage: Stage) -> None:
     device = stage.signed_in("manager")
     assert device.api("GET", "/keys").status_code == 200
@@ -144,6 +147,7 @@ def test_what_the_person_loses_the_device_loses(stage: Stage) -> None:
     assert device.api("POST", "/keys", {}).status_code == 403
 
 
+@pytest.mark.one_database
 def test_a_leavers_devices_die_with_the_removal(stage: Stage) -> None:
     device, waiting, typed = stage.signed_in(), stage.device(), stage.device()
     eve = stage.person("employee")
@@ -157,6 +161,7 @@ def test_a_leavers_devices_die_with_the_removal(stage: Stage) -> None:
         assert service.end_everything(uow, stage.door.world.person(EVE).id)["devices"] == 0
 
 
+@pytest.mark.one_database
 def test_one_ends_ones_own_devices_and_an_administrator_anybodys(stage: Stage) -> None:
     mine, lost, others = stage.signed_in(), stage.signed_in(), stage.signed_in("manager")
     eve = stage.person("employee")

@@ -54,6 +54,7 @@ def test_a_device_waits_is_slowed_down_is_let_in_and_its_code_is_used_up(stage: 
     assert stage.door.world.audit_holds()
 
 
+@pytest.mark.one_database
 def test_a_denied_and_an_expired_request_say_so(stage: Stage) -> None:
     denied, late, approved_late = stage.device(), stage.device(), stage.device()
     assert stage.person("employee").decide(denied.asked["user_code"], "deny").status_code == 200
@@ -173,6 +174,7 @@ def test_tokens_are_given_back(stage: Stage) -> None:
     assert other.api("GET", "/me").status_code == 200
 
 
+@pytest.mark.one_database
 def test_introspection_tells_those_who_may_know(stage: Stage) -> None:
     device, other = stage.signed_in(), stage.signed_in()
     client = stage.door.app.test_client()

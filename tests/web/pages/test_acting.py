@@ -48,7 +48,6 @@ def errors_of(page: TestResponse) -> bool:
 # --- forms as such ---
 
 
-@pytest.mark.one_database
 def test_a_form_of_another_site_does_nothing(door: Door, admin: Reader) -> None:
     body = {"email": "x@acme.example", "role": "reader"}
     assert admin.client.post("/invites", data=body).status_code == 403
@@ -77,6 +76,7 @@ def value_of_hidden(page: TestResponse, name: str) -> str:
 # --- invites ---
 
 
+@pytest.mark.one_database
 def test_inviting_taking_back_and_sending_again(door: Door, admin: Reader) -> None:
     project = door.world.project()
     values = {"email": "Nora@Acme.example", "role": "reader", "projects": [project.id], "project_role": "member"}
@@ -127,6 +127,7 @@ def issue(reader: Reader, door: Door, person: str = EVE) -> Key:
     return key
 
 
+@pytest.mark.one_database
 def test_a_key_from_asking_to_its_proven_end(door: Door, admin: Reader) -> None:
     key = issue(admin, door)
     shown = admin.get(f"/keys/{key.id}")
@@ -171,6 +172,7 @@ def test_the_reveal_repeats_only_for_the_same_form(door: Door, admin: Reader) ->
     assert first.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.one_database
 def test_an_employee_gets_a_key_for_themself_where_they_stand(door: Door, readers: dict[str, Reader]) -> None:
     eve, project = readers["employee"], door.world.project()
     offered = re.findall(r'<option value="(prj_[^"]+)"', eve.get("/keys/new").text)
@@ -212,6 +214,7 @@ def test_a_refused_key_keeps_what_was_typed(door: Door, admin: Reader) -> None:
     assert count(door, Key) == 0
 
 
+@pytest.mark.one_database
 def test_the_list_of_keys_is_filtered_and_goes_on(door: Door, admin: Reader) -> None:
     door.world.key(EVE, name="eves")
     door.world.requested_key(ADA, name="adas")
@@ -226,6 +229,7 @@ def test_the_list_of_keys_is_filtered_and_goes_on(door: Door, admin: Reader) -> 
 # --- removal ---
 
 
+@pytest.mark.one_database
 def test_a_removal_needs_the_typed_address_and_is_followed_to_its_proof(door: Door, admin: Reader) -> None:
     key = door.world.key(EVE)
     preview = admin.get(f"/members/{EVE}/revoke")
@@ -276,7 +280,6 @@ def test_a_suspension_is_previewed_confirmed_shown_and_lifted(door: Door, admin:
     assert door.world.reload(key).state is KeyState.LIVE
 
 
-@pytest.mark.one_database
 def test_the_last_owner_stays(door: Door, admin: Reader) -> None:
     page = admin.send(f"/members/{ADA}/revoke", values={"reason": "has left", "email": ADA})
     assert page.status_code == 409
@@ -418,6 +421,7 @@ def test_a_budget_that_would_tell_at_once_is_confirmed_first(door: Door, admin: 
     assert door.world.reload(budget).amount_usd == Decimal(50)
 
 
+@pytest.mark.one_database
 def test_a_budget_of_a_person(door: Door, admin: Reader, readers: dict[str, Reader]) -> None:
     values = {"name": "Eve", "scope": "person", "named": EVE, "amount_usd": "5", "thresholds": "80", "zone": "UTC"}
     admin.send("/budgets/new", "/budgets", values)
@@ -489,6 +493,7 @@ def test_members_are_searched_and_filtered(door: Door, admin: Reader) -> None:
     assert EVE not in owners
 
 
+@pytest.mark.one_database
 def test_a_manager_sees_their_people_only(door: Door, readers: dict[str, Reader]) -> None:
     page = readers["manager"].get("/members").text
     assert EVE in page

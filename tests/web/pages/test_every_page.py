@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 
+import pytest
 from werkzeug.test import TestResponse
 
 from govern.approvals import service as approvals
@@ -234,6 +235,7 @@ def test_each_page_for_each_role(door: Door, readers: dict[str, Reader]) -> None
                 assert "default-src 'none'" in page.headers["Content-Security-Policy"]
 
 
+@pytest.mark.one_database
 def test_the_table_holds_every_page(door: Door) -> None:
     """A new page must be put into the table above."""
     addresses = {re.sub(r"\{[^}]*\}", "<>", pattern.partition("?")[0]) for pattern in TABLE}
@@ -244,6 +246,7 @@ def test_the_table_holds_every_page(door: Door) -> None:
             assert re.sub(r"<[^>]*>", "<>", rule.rule) in addresses, f"{rule.rule} is in no test"
 
 
+@pytest.mark.one_database
 def test_nobody_sees_a_page_without_signing_in(door: Door) -> None:
     stranger = door.browser()
     for pattern in TABLE:

@@ -6,6 +6,7 @@ import io
 import re
 from datetime import timedelta
 
+import pytest
 from werkzeug.test import TestResponse
 
 from govern.core.clock import utcnow
@@ -51,6 +52,7 @@ def test_a_file_is_looked_at_and_confirmed(door: Door, admin: Reader) -> None:
     assert f"{EVE},Eve Employee,Search,100,{MAX}," in exported.text
 
 
+@pytest.mark.one_database
 def test_what_cannot_be_a_directory_is_refused_with_what_to_do(admin: Reader) -> None:
     for data, sentence in (
         (b"PK\x03\x04", "save it as CSV"), (b"", "Choose a file."), (b"name\nEve\n", "none of them is the address"),
@@ -61,6 +63,7 @@ def test_what_cannot_be_a_directory_is_refused_with_what_to_do(admin: Reader) ->
         page.request.input_stream.close()  # a large body is a file
 
 
+@pytest.mark.one_database
 def test_an_end_date_is_set_and_taken_back(door: Door, readers: dict[str, Reader]) -> None:
     admin, day = readers["admin"], (utcnow() + timedelta(days=40)).date()
     address = f"/people/{EVE}"
