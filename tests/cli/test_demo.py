@@ -147,7 +147,14 @@ def test_a_newcomers_half_hour(tmp_path: Path) -> None:
         code, words = finished(folder, "--port", "0")
         assert code == 4
         assert f"The demo is running already at {told['url']}" in words
-    assert second.popen.returncode == 0
+
+        # A part that dies ends all of it, with a word about it.
+        seen = descendants(second.popen.pid)
+        os.kill(second.told["processes"]["worker"], signal.SIGKILL)
+        eventually(lambda: second.popen.poll() is not None, "its end", 60)
+    assert second.popen.returncode == 1
+    assert "The worker process has ended (killed by SIGKILL)." in second.words
+    assert [pid for pid in seen if not is_gone(pid)] == []
 
 
 def paste(lines: str) -> str:
@@ -159,21 +166,6 @@ def works(openai_url: str, value: str) -> bool:
     answer = httpx.get(f"{openai_url}/v1/me", headers={"Authorization": f"Bearer {value}"}, timeout=10, trust_env=False)
     assert answer.status_code in (200, 401)
     return answer.status_code == 200
-
-
-@pytest.mark.drill
-def test_a_part_that_dies_ends_the_demo_with_a_word_about_it(tmp_path: Path) -> None:
-    process = Demo(tmp_path / "demo", "--port", "0", "--people", "4")
-    try:
-        process.ready()
-        seen = descendants(process.popen.pid)
-        os.kill(process.told["processes"]["worker"], signal.SIGKILL)
-        eventually(lambda: process.popen.poll() is not None, "its end", 60)
-    finally:
-        code = process.end()
-    assert code == 1
-    assert "The worker process has ended (killed by SIGKILL)." in process.words
-    assert [pid for pid in seen if not is_gone(pid)] == []
 
 
 @pytest.mark.drill

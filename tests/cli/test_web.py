@@ -57,25 +57,22 @@ def forms_of(value: str) -> list[bytes]:
 @linux_only
 @pytest.mark.drill
 @pytest.mark.one_database
-@pytest.mark.parametrize("how", ["environment", "file", "configuration"])
 def test_the_web_process_holds_no_admin_key(
-    database_url: str, govern: Govern, canary: str, openai_url: str, tmp_path: Path, *, how: str
+    database_url: str, govern: Govern, canary: str, openai_url: str, tmp_path: Path
 ) -> None:
-    key_file = tmp_path / "admin-key"
-    key_file.write_text(canary)
-    env = environment(database_url, openai_url, None)
-    if how == "environment":
-        env["GOVERN_OPENAI_ADMIN_KEY"] = canary
-    elif how == "file":
-        env["GOVERN_OPENAI_ADMIN_KEY_FILE"] = str(key_file)
-    else:
-        config = tmp_path / "govern.toml"
-        config.write_text(f'[openai]\nadmin_key_file = "{key_file}"\n')
-        env["GOVERN_CONFIG"] = str(config)
-    port, needles = a_free_port(), forms_of(canary)
+    """However it is given one: by its environment, by a file that this names, by one that the configuration names."""
+    named, configured = (tmp_path / name for name in ("named", "configured"))
+    for file in (named, configured):
+        file.write_text(f"sk-admin-{secrets.token_urlsafe(30)}")
+    config = tmp_path / "govern.toml"
+    config.write_text(f'[openai]\nadmin_key_file = "{configured}"\n')
+    env = environment(database_url, openai_url, None) | {"GOVERN_OPENAI_ADMIN_KEY": canary}
+    given = env | {"GOVERN_OPENAI_ADMIN_KEY_FILE": str(named), "GOVERN_CONFIG": str(config)}
+    needles = [form for value in (canary, named.read_text(), configured.read_text()) for form in forms_of(value)]
+    port = a_free_port()
     with (
         running(["worker"], env, tmp_path / "worker.log") as worker,
-        running(["web", "--port", str(port)], env, tmp_path / "web.log") as web,
+        running(["web", "--port", str(port)], given, tmp_path / "web.log") as web,
     ):
         url = f"http://127.0.0.1:{port}"
 
