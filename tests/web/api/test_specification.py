@@ -13,9 +13,11 @@ from typing import Any
 import httpx
 import pytest
 import schemathesis
-from flask import Flask, Response
 from hypothesis import HealthCheck, Phase, settings
 from jsonschema import Draft202012Validator
+from schemathesis.generation.feedback import FeedbackSources
+from schemathesis.pytest._test_builder import build_operation_test
+from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from govern.bootstrap import Govern, build
@@ -72,26 +74,6 @@ def service(module_url: str) -> Iterator[Govern]:
     made.close()
 
 
-class Stage:
-    """A WSGI application that serves the specification at once, and the app as soon as its database is there."""
-
-    app: Flask | None = None
-
-    def __call__(self, environ: Any, start_response: Any) -> Any:
-        answer = self.app.wsgi_app if self.app else Response(openapi_file.FILE.read_bytes(), content_type="application/json")
-        return answer(environ, start_response)
-
-
-STAGE = Stage()
-
-
-@pytest.fixture(scope="module")
-def app(service: Govern) -> Iterator[Flask]:
-    STAGE.app = create_app(service)
-    yield STAGE.app
-    STAGE.app = None
-
-
 @pytest.fixture(scope="module")
 def token(service: Govern) -> str:
     with service.unit_of_work(CLI) as uow:
@@ -99,32 +81,46 @@ def token(service: Govern) -> str:
     return made[1].reveal()
 
 
-api = schemathesis.openapi.from_wsgi("/api/openapi.json", STAGE)
+@pytest.fixture(scope="module")
+def api(service: Govern) -> BaseSchema:
+    return schemathesis.openapi.from_wsgi("/api/openapi.json", create_app(service))
 
 
-@pytest.mark.one_database
-@api.parametrize()
-@settings(
+THOROUGH = settings(
     max_examples=4,
     deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
-def test_no_request_breaks_the_service_or_its_promise(case: Any, app: Flask, token: str) -> None:
+SPECIFICATION = json.loads(openapi_file.FILE.read_text(encoding="utf-8"))
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+def judge(case: Any, token: str) -> None:
     # Left out: "data that fits the schema is accepted". A cursor is opaque, and rules between fields (a person's budget names
     # a person) are not JSON Schema's; those answers are 422 with the field's name, which the other checks hold to its schema.
     case.call_and_validate(headers={"Authorization": f"Bearer {token}"}, excluded_checks=[positive_data_acceptance])
 
 
+@pytest.mark.one_database
+@pytest.mark.parametrize(("path", "method"), [(p, m) for p, item in SPECIFICATION["paths"].items() for m in item if m in METHODS])
+def test_no_request_breaks_the_service_or_its_promise(api: BaseSchema, token: str, path: str, method: str) -> None:
+    # `api.parametrize()` makes up the requests while tests are collected: in each process all of them, in 15 seconds.
+    requests = build_operation_test(
+        config=api.config, operation=api[path][method], test_func=judge, given_kwargs={}, feedback=FeedbackSources(),
+        explicit_settings=THOROUGH,
+    )  # fmt: skip
+    requests(token=token)
+
+
 def test_the_file_is_what_the_app_serves() -> None:
     """The file beside this test is reviewed; when it is out of date: `python -m tests.web.api.openapi_file`."""
-    assert json.loads(openapi_file.FILE.read_text(encoding="utf-8")) == json.loads(openapi_file.current())
+    assert json.loads(openapi_file.current()) == SPECIFICATION
 
 
 def test_the_specification_is_valid_openapi_3_1() -> None:
-    spec = json.loads(openapi_file.FILE.read_text(encoding="utf-8"))
-    assert spec["openapi"].startswith("3.1")
-    assert len(spec["paths"]) > 25
-    for schema in spec["components"]["schemas"].values():
+    assert SPECIFICATION["openapi"].startswith("3.1")
+    assert len(SPECIFICATION["paths"]) > 25
+    for schema in SPECIFICATION["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
