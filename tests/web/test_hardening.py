@@ -201,6 +201,7 @@ def test_a_wrong_method_says_which_are_right(door: Door) -> None:
 
 def test_a_bug_shows_its_request_id_and_nothing_else(door: Door) -> None:
     canary = "sk-canary-0123456789abcdefghij"
+    door.app = create_app(door.govern)
 
     @door.app.get("/api/broken")
     @access.open_to_all("test")
