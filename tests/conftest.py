@@ -30,6 +30,7 @@ from tests.ticker import Ticker
 # The wiring and the fake organization are imported by the fixtures that need them: a test of one part then does not wait for
 # all of them to be imported, and still runs while another part is being changed.
 if TYPE_CHECKING:
+    from flask import Flask
     from playwright.sync_api import Browser
 
     from govern.bootstrap import Govern
@@ -201,6 +202,25 @@ def govern(settings: Settings, openai: FakeOpenAI, engine_of: Callable[[str], sa
         sealing.note_ring(uow)
     yield govern
     govern.close()
+
+
+@pytest.fixture(scope="session")
+def app_of() -> Callable[[Govern], Flask]:
+    """The app of a configuration, the same one for all tests: making it and compiling its templates took longer than most of
+    them. A test that changes its app makes one of its own."""
+    from govern.web.app import create_app
+
+    made: list[tuple[Settings, Flask]] = []
+
+    def app_of(govern: Govern) -> Flask:
+        app = next((app for settings, app in made if settings == govern.settings), None)
+        if app is None:
+            app = create_app(govern)
+            made.append((govern.settings, app))
+        app.extensions["govern"] = govern
+        return app
+
+    return app_of
 
 
 @pytest.fixture

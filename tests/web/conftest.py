@@ -21,9 +21,7 @@ from govern.identity.permissions import Role, grants_of
 from govern.identity.principals import Principal
 from govern.identity.rules import ProvenIdentity, SignInPolicy
 from govern.people.models import Assignment
-from govern.settings import Settings
 from govern.web import cookies
-from govern.web.app import create_app
 from tests.given import ADA, EVE, MAL, MAX, OLA, World
 from tests.snapshots import Snapshots
 
@@ -117,23 +115,6 @@ class Caller:
 
     def post(self, path: str, body: Any = None, **more: Any) -> TestResponse:
         return self("POST", path, body, **more)
-
-
-@pytest.fixture(scope="session")
-def app_of() -> Callable[[Govern], Flask]:
-    """The app of a configuration, the same one for all tests: making it and compiling its templates took longer than most of
-    them. A test that changes its app makes one of its own."""
-    made: list[tuple[Settings, Flask]] = []
-
-    def app_of(govern: Govern) -> Flask:
-        app = next((app for settings, app in made if settings == govern.settings), None)
-        if app is None:
-            app = create_app(govern)
-            made.append((govern.settings, app))
-        app.extensions["govern"] = govern
-        return app
-
-    return app_of
 
 
 @pytest.fixture
