@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from govern.audit import service as audit
 from govern.budgets import queries, rules
 from govern.budgets.models import BudgetRaise
+from govern.budgets.rules import Limit
 from govern.core.errors import Conflict, InvalidInput, NotFound
 from govern.core.uow import UnitOfWork
 
@@ -29,9 +30,12 @@ def raise_budget(uow: UnitOfWork, budget_id: str, *, by_usd: Decimal, until: dat
     if not today <= until <= today + LONGEST:
         raise InvalidInput("A raise ends today or later, within ten years.", {"until": "Today or later, within ten years."})
     ends_at = datetime.combine(until + timedelta(days=1), time(0), ZoneInfo(budget.zone)).astimezone(UTC)
+    by_usd = rules.check_amount(by_usd, "by_usd")
+    held = Limit(budget.amount_usd, 0).raised(queries.raises_of(uow.session, [budget.id]).get(budget.id, ()), uow.now)
+    if held.usd + by_usd > rules.LARGEST:
+        raise InvalidInput("With its raises the limit is too high.", {"by_usd": "At most 1,000,000,000 with the rest."})
     row = BudgetRaise(
-        id=uow.new_id("brs"), budget_id=budget.id, by_usd=rules.check_amount(by_usd, "by_usd"), starts_at=uow.now,
-        ends_at=ends_at,
+        id=uow.new_id("brs"), budget_id=budget.id, by_usd=by_usd, starts_at=uow.now, ends_at=ends_at,
         generation=queries.next_generation(uow.session, budget), reason=reason, created_by=uow.actor.id,
     )  # fmt: skip
     uow.session.add(row)

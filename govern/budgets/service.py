@@ -21,6 +21,7 @@ from govern.budgets.models import Alert, Budget, BudgetTerms, Delivery, Note
 from govern.budgets.news import News, look
 from govern.budgets.rules import Threshold
 from govern.budgets.standing import Standing
+from govern.budgets.windows import Calendar, Window
 from govern.core import outbox
 from govern.core.clock import utcnow
 from govern.core.errors import Conflict, NotFound
@@ -119,11 +120,14 @@ def send_again(uow: UnitOfWork, delivery_id: str) -> Delivery:
 
 
 def _look(session: Session, budgets: Sequence[Budget], now: datetime) -> Iterator[News]:
-    pairs = []
+    pairs, windows = [], dict[Calendar, list[Window]]()
     for budget in budgets:
+        calendar = budget.calendar
+        if calendar not in windows:  # many budgets share one
+            windows[calendar] = list(calendar.since(now - LATE, now))
         # A window that was over when the budget was made, or got its windows, is none of its business.
-        since = max(budget.windows_since or budget.created_at, now - LATE)
-        pairs += [(budget, window) for window in budget.calendar.since(since, now)]
+        since = budget.windows_since or budget.created_at
+        pairs += [(budget, window) for window in windows[calendar] if window.end > since]
     return look(session, pairs, now)
 
 
@@ -135,9 +139,8 @@ def _raise(uow: UnitOfWork, standing: Standing, thresholds: Sequence[Threshold])
         speaks = threshold == thresholds[-1]
         facts: dict[str, Any] = {
             "budget_id": budget.id, "window": standing.window.key, "person_id": standing.person_id,
-            "threshold": threshold.percent,
-            "threshold_usd": threshold.usd, "limit_usd": standing.limit.usd, "spent_usd": spent.amount,
-            "billed_usd": spent.billed, "estimated_usd": spent.estimated,
+            "threshold": threshold.percent, "threshold_usd": threshold.usd, "limit_usd": standing.limit.usd,
+            "spent_usd": spent.amount, "billed_usd": spent.billed, "estimated_usd": spent.estimated,
         }  # fmt: skip
         rest: dict[str, Any] = {
             "id": alert_id, "generation": standing.limit.generation, "label": standing.label[:320], "superseded": not speaks,

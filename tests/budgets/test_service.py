@@ -324,9 +324,9 @@ class TestLateAndCorrected:
             raising.end_raise(uow, budget.id, row.id)  # it was over: nothing changes
         money.bills(120, on="2026-03-31")
         assert money.evaluate()["alerts"] == 0  # March ended with 150
-        for day, error in ((date(2026, 4, 4), InvalidInput), (date.max, InvalidInput)):
-            with money.govern.unit_of_work(ADMIN) as uow, pytest.raises(error):
-                raising.raise_budget(uow, budget.id, by_usd=Decimal(50), until=day)
+        for day, by_usd in ((date(2026, 4, 4), 50), (date.max, 50), (date(2026, 4, 9), 10**9)):
+            with money.govern.unit_of_work(ADMIN) as uow, pytest.raises(InvalidInput):
+                raising.raise_budget(uow, budget.id, by_usd=Decimal(by_usd), until=day)
         with money.govern.unit_of_work(ADMIN) as uow, pytest.raises(NotFound):
             raising.end_raise(uow, money.budget(HUNDRED, [80]).id, row.id)
         assert audited(money, "budget.")[:2] == ["budget.created", "budget.raised"]

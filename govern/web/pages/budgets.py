@@ -213,7 +213,10 @@ def _amount(field: str, text: str | None = None) -> Decimal:
 
 
 def _amounts(field: str) -> list[Decimal]:
-    return [_amount(field, part.removesuffix(",")) for part in forms.text(field).split()]
+    parts = [part.removesuffix(",") for part in forms.text(field).split()]
+    if any("," in part for part in parts):  # "500,750" is two amounts for one reader and a large one for another
+        raise InvalidInput("Write a space after each comma, and none in an amount.", {field: "Such as 500, 750."})
+    return [_amount(field, part) for part in parts]
 
 
 def _whole_numbers(text: str) -> list[int]:

@@ -372,6 +372,7 @@ REFUSED_BUDGETS: tuple[tuple[dict[str, str], str], ...] = (
     ({"thresholds": "a lot"}, "whole per cents"),
     ({"thresholds": ""}, "1 to 20 thresholds"),
     ({"thresholds_usd": "some"}, "Write dollars"),
+    ({"thresholds_usd": "500,750"}, "a space after each comma"),
     ({"zone": "Mars/Olympus"}, "not a time zone"),
     ({"period": "decade"}, "no such window"),
     ({"period": "days"}, "1 to 366 days"),
