@@ -18,7 +18,7 @@ PURPOSE: Final = "audit"
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 
-class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """One event as the chain sees it, in the order in which its digest covers it. `at` is text: ISO 8601, UTC, microseconds."""
 
     seq: int
@@ -35,6 +35,7 @@ class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     ip: str | None
     request_id: str | None
     digest: str
+    through: str | None = None  # where there is none it is in no line and no digest, as before it was known
 
 
 _DECODER: Final = msgspec.json.Decoder(Link)
@@ -53,6 +54,8 @@ def digest(box: SecretBox, previous: str, link: Link) -> str:
         link.seq, link.id, link.at, link.action, link.actor_kind, link.actor_id, link.actor_label, link.subject_kind,
         link.subject_id, link.facts, link.reason, link.ip, link.request_id,
     ]  # fmt: skip
+    if link.through is not None:
+        body.append(link.through)
     return box.fingerprint(PURPOSE, previous.encode() + _ENCODER.encode(body))
 
 

@@ -30,6 +30,8 @@ class AuditEvent(Base):
     ip: Mapped[str | None] = mapped_column(sa.String(64))
     request_id: Mapped[str | None] = mapped_column(sa.String(64))
     digest: Mapped[str] = mapped_column(sa.String(64))
+    through: Mapped[str | None] = mapped_column(sa.String(60))
+    """The token by which somebody acted on behalf of `actor_id`."""
 
 
 class AuditHead(Base):

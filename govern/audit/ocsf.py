@@ -66,6 +66,8 @@ def event(link: Link) -> dict[str, Any]:
         told["src_endpoint"] = {"ip": link.ip}
     if link.request_id is not None:
         told["http_request"] = {"uid": link.request_id}
+    if link.through is not None:
+        told["unmapped"]["through"] = link.through
     return told
 
 

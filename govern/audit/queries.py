@@ -65,7 +65,7 @@ def _conditions(search: Search) -> Iterator[sa.ColumnElement[bool]]:
     if search.reason:
         yield event.reason.icontains(search.reason, autoescape=True)
     if search.text:
-        places = (event.actor_label, event.actor_id, event.subject_id, event.reason)
+        places = (event.actor_label, event.actor_id, event.through, event.subject_id, event.reason)
         yield sa.or_(*(place.icontains(search.text, autoescape=True) for place in places))
     if search.outcome is not None:
         ended = {outcome: sa.or_(*_ended(endings)) for outcome, endings in ENDINGS.items()}
@@ -110,8 +110,8 @@ def links(session: Session, *, after: int, until: int) -> list[Link]:
     return [
         Link(
             seq, id_, instant(at), action, actor_kind, actor_id, label, kind, subject_id, _decode(facts), reason, ip, request_id,
-            digest,
+            digest, through,
         )
-        for seq, id_, at, action, actor_kind, actor_id, label, kind, subject_id, facts, reason, ip, request_id, digest
+        for seq, id_, at, action, actor_kind, actor_id, label, kind, subject_id, facts, reason, ip, request_id, digest, through
         in session.connection().execute(query)
     ]  # fmt: skip

@@ -44,6 +44,7 @@ def record(uow: UnitOfWork, action: str, subject: Base | tuple[str, str], *, rea
         id=uow.new_id("aud"), at=uow.now, action=action, actor_kind=uow.actor.kind.value, actor_id=uow.actor.id,
         actor_label=uow.actor.label, subject_kind=kind, subject_id=subject_id, facts=clean,
         reason=redact(reason) if reason else None, ip=uow.actor.ip, request_id=uow.actor.request_id,
+        through=uow.actor.through,
     )  # fmt: skip
     uow.session.info.setdefault(_PENDING, []).append(event)
     uow.before_commit("audit", _chain)

@@ -17,6 +17,7 @@ from govern.audit import chain, export, ocsf, queries
 from govern.audit import service as audit
 from govern.audit.chain import Link
 from govern.audit.rules import Outcome, outcome
+from govern.audit.walk import Verdict, verify_lines
 from govern.core.uow import Actor, ActorKind, UnitsOfWork
 
 ADA = Actor(ActorKind.PERSON, "per_ada", "Ada Admin", ip="192.0.2.7", request_id="req-1")
@@ -41,13 +42,23 @@ class TestLines:
         previous = ""
         for seq, line in enumerate(exported(unit_of_work).splitlines(), 1):
             told = json.loads(line)
-            assert set(told) == set(Link.__struct_fields__)
+            assert set(told) == set(Link.__struct_fields__) - {"through"}
             assert (told["seq"], told["facts"], told["ip"]) == (seq, {"words": WORDS}, "192.0.2.7")
             link = Link(**told)
             assert chain.line(link) == line + b"\n"
             assert chain.read(line) == link
             assert chain.digest(unit_of_work.box, previous, link) == link.digest
             previous = link.digest
+
+    def test_a_token_is_told_beside_the_one_it_acts_for(self, unit_of_work: UnitsOfWork) -> None:
+        record(unit_of_work, 1)
+        record(unit_of_work, 1, actor=Actor(ActorKind.TOKEN, "per_ada", "ci of Ada", through="tok_1"))
+        first, second = exported(unit_of_work).splitlines(keepends=True)
+        assert (b"through" in first, json.loads(second)["through"], json.loads(second)["actor_id"]) == (False, "tok_1", "per_ada")
+        assert verify_lines([first, second], {}, unit_of_work.box) == Verdict(2, None, None)
+        forged = second.replace(b"tok_1", b"tok_2")
+        assert verify_lines([first, forged], {}, unit_of_work.box).broken_at == 2
+        assert ocsf.event(chain.read(second))["unmapped"]["through"] == "tok_1"
 
     def test_parts_put_together_are_the_whole(self, unit_of_work: UnitsOfWork, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(queries, "STEP", 3)
@@ -64,7 +75,7 @@ class TestLines:
         copied = sa.text(
             "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO audit_events "
             "SELECT n.i, 'aud_' || n.i, at, action, actor_kind, actor_id, actor_label, subject_kind, subject_id, facts, reason, "
-            "ip, request_id, digest FROM audit_events, n"
+            "ip, request_id, digest, through FROM audit_events, n"
         )
         record(unit_of_work, 1)
         with unit_of_work.engine.begin() as connection:

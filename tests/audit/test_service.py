@@ -204,6 +204,7 @@ EDITS: dict[str, Callable[[AuditEvent], dict[str, object]]] = {
     "ip": lambda e: {"ip": "192.0.2.8"},
     "request_id": lambda e: {"request_id": None},
     "digest": lambda e: {"digest": "0" * 64},
+    "through": lambda e: {"through": "tok_other"},
     "a text moved to its neighbour": lambda e: {
         "subject_kind": e.subject_kind + "key",
         "subject_id": e.subject_id.removeprefix("key"),

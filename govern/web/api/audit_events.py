@@ -40,6 +40,7 @@ class AuditEventOut(Schema):
     reason = maybe_text()
     ip = maybe_text()
     request_id = maybe_text()
+    through = maybe_text()
     digest = ma.fields.String(required=True)
     outcome = ma.fields.Function(lambda event: outcome(event.action).value, metadata={"type": "string"})
 
