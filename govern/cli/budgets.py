@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import click
 
-from govern.budgets import drafts, preview, queries, raising, service
+from govern.budgets import ahead, drafts, preview, queries, raising, service
 from govern.budgets.models import Budget, Scope
 from govern.budgets.standing import of_people, standings
 from govern.budgets.windows import LONGEST, Period
@@ -159,6 +159,22 @@ def _tell(found: preview.Preview, *, as_json: bool) -> None:
     row = {"over": found.over, "before": found.before, "alerts": found.alerts, "affected": affected}
     names = f" {', '.join(affected)}." if affected else ""
     output.show_one(row, as_json=as_json, sentence=f"{found.sentence}{names} Nothing is saved.")
+
+
+@budgets.command("forecast")
+@click.argument("budget_id", metavar="BUDGET")
+@host.as_json
+def show_forecast(budget_id: str, as_json: bool) -> None:
+    """Where its window of now will end, with the band in which it ends four times out of five."""
+    with host.opened() as govern, govern.unit_of_work.reading() as session:
+        now = utcnow()
+        standing = standings(session, [queries.get(session, budget_id)], now)[0]
+        likely = ahead.forecasts(session, [standing], now)[0]
+    row = {
+        "id": budget_id, "window": standing.window.key, "limit_usd": standing.limit.usd, "spent_usd": standing.spent.amount,
+        "low_usd": likely.low, "likely_usd": likely.likely, "high_usd": likely.high, "why": likely.why or None,
+    }  # fmt: skip
+    output.show_one(row, as_json=as_json, sentence=f"{standing.window.name}: {likely.sentence}")
 
 
 @budgets.command("people")

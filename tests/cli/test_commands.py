@@ -189,6 +189,7 @@ def test_budgets_are_made_listed_and_retired(command: Govern, project: str) -> N
     assert made.json["amount_usd"] == "100.50"
     listed = command("budgets list --json").json["items"][0]
     assert (listed["label"], listed["thresholds"], listed["percent"]) == (project, [50, 100], 0)
+    assert "No forecast. Too little data: 0 days since the first spend" in command("budgets forecast", made.json["id"]).out
     assert command("budgets retire", made.json["id"]).code == 0
     assert command("budgets create two --usd 9 --model gpt-5 --person", EVE).code == 2
     made = command(

@@ -90,6 +90,15 @@ class RaiseOut(Schema):
     reason = maybe_text()
 
 
+class ForecastOut(Schema):
+    """What the window will have at its end. The three are null where nothing can be said, and `why` says why."""
+
+    low_usd = Usd(required=True, allow_none=True, metadata={"description": "The lower end of the 80 % band."})
+    likely_usd = Usd(required=True, allow_none=True)
+    high_usd = Usd(required=True, allow_none=True)
+    why = maybe_text()
+
+
 class BudgetOut(Schema):
     """A budget, and how it stands in its window of now."""
 
@@ -131,6 +140,9 @@ class BudgetOut(Schema):
     estimated_usd = Usd(required=True)
     percent = ma.fields.Integer(required=True)
     limit_usd = Usd(required=True, metadata={"description": "The amount with the raises of now; `percent` is of this."})
+    forecast = ma.fields.Nested(
+        ForecastOut, required=True, allow_none=True, metadata={"description": "null for a retired budget."}
+    )
     preview = ma.fields.Nested(
         BudgetPreviewOut, allow_none=True, metadata={"description": "Of a dry run; nothing is stored then."}
     )

@@ -9,7 +9,7 @@ from flask import Response, jsonify
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
-from govern.budgets import drafts, preview, queries, raising, service
+from govern.budgets import ahead, drafts, preview, queries, raising, service
 from govern.budgets.models import Budget
 from govern.budgets.standing import Standing, of_people, standings
 from govern.core.clock import utcnow
@@ -69,7 +69,9 @@ def _preview(found: preview.Preview) -> dict[str, Any]:
 
 
 def _fields(session: Session, rows: Sequence[Budget], found: preview.Preview | None = None) -> list[dict[str, Any]]:
-    now, raised = utcnow(), queries.raises_of(session, [row.id for row in rows])
+    now = utcnow()
+    stand = standings(session, rows, now)
+    raised = queries.raises_of(session, [row.id for row in rows])
     return [
         with_more(
             BudgetOut, standing.budget, preview=_preview(found) if found else None, scope_name=standing.label,
@@ -78,8 +80,11 @@ def _fields(session: Session, rows: Sequence[Budget], found: preview.Preview | N
             spent_usd=standing.spent.amount, billed_usd=standing.spent.billed, estimated_usd=standing.spent.estimated,
             limit_usd=standing.limit.usd, thresholds_usd=[mark.usd for mark in standing.budget.marks if mark.usd],
             raises=[each for each in raised.get(standing.budget.id, ()) if each.starts_at <= now < each.ends_at],
+            forecast=None if standing.budget.retired_at else {
+                "low_usd": likely.low, "likely_usd": likely.likely, "high_usd": likely.high, "why": likely.why or None,
+            },
         )
-        for standing in standings(session, rows, now)
+        for standing, likely in zip(stand, ahead.forecasts(session, stand, now), strict=True)
     ]  # fmt: skip
 
 

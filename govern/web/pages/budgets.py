@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Blueprint, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from govern.budgets import drafts, preview, queries, raising, rules, scopes, service
+from govern.budgets import ahead, drafts, preview, queries, raising, rules, scopes, service
 from govern.budgets.models import Budget, Scope
 from govern.budgets.standing import of_people, standings
 from govern.budgets.windows import LONGEST, MONTHS, Period, Windows
@@ -37,8 +37,10 @@ def index() -> str:
     """Budgets within reach, and how each stands."""
     retired = request.args.get("retired") == "yes"
     page = forms.paged(visible(after=forms.query_text("after"), limit=forms.PAGE + 1, retired=retired))
-    found = standings(reads(), page.items, utcnow())
-    return render_template("budgets/index.html", page=page, standings=found, freshness=usage.freshness(reads()))
+    now = utcnow()
+    found = standings(reads(), page.items, now)
+    likely = ahead.forecasts(reads(), found, now)
+    return render_template("budgets/index.html", page=page, standings=found, forecasts=likely, freshness=usage.freshness(reads()))
 
 
 def visible(*, after: str | None = None, limit: int = 50, retired: bool = False) -> list[Budget]:
@@ -86,6 +88,7 @@ def show(budget_id: str) -> str:
 
 def _page(budget: Budget, form: Form) -> str:
     now = utcnow()
+    standing = standings(reads(), [budget], now)[0]
     return render_template(
         "budgets/show.html",
         budget=budget,
@@ -93,7 +96,8 @@ def _page(budget: Budget, form: Form) -> str:
         people=of_people(reads(), budget, now) if budget.per_person else [],
         once=forms.once(),
         raises=[each for each in queries.raises_of(reads(), [budget.id]).get(budget.id, ()) if each.ends_at > now],
-        standing=standings(reads(), [budget], now)[0],
+        standing=standing,
+        forecast=None if budget.retired_at else ahead.forecasts(reads(), [standing], now)[0],
         alerts=queries.find_alerts(reads(), budget_id=budget.id, limit=forms.PAGE),
         freshness=usage.freshness(reads()),
         default_addresses=govern().settings.mail.admins,

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from govern.budgets import queries as budgets
 from govern.budgets.models import Budget, BudgetRaise
+from govern.budgets.service import create_budget
 from govern.budgets.windows import Calendar, Period
 from govern.core.clock import utcnow
 from govern.identity import queries as identity
@@ -23,7 +24,7 @@ from govern.members.models import Invite, InviteState
 from govern.offboarding.models import Offboarding, Suspension
 from govern.projects import queries as projects
 from govern.usage.sync import run_costs
-from tests.given import ADA, EVE, MAX, OLA
+from tests.given import ADA, ADMIN, EVE, MAX, OLA
 from tests.usage.reported import Reported, billed
 from tests.web.conftest import Door
 from tests.web.pages.conftest import Reader, secret_of, value_of
@@ -387,6 +388,27 @@ REFUSED_BUDGETS: tuple[tuple[dict[str, str], str], ...] = (
     ({"scope": "model", "named": "gpt-5", "per_person": "yes"}, "a team or a cost centre can be for each person"),
     ({"name": ""}, "needs a name"),
 )
+
+
+@pytest.mark.one_database
+def test_a_budget_shows_where_its_window_will_end(door: Door, admin: Reader) -> None:
+    with door.govern.unit_of_work(ADMIN) as uow:
+        budget = create_budget(uow, name="All", scope="organization", scope_id=None, amount_usd=Decimal(100), thresholds=[80])
+    assert "No forecast. Too little data" in admin.get(f"/budgets/{budget.id}").text
+    assert "No forecast yet" in admin.get("/budgets").text
+    today = utcnow().date()
+    days = [(today - timedelta(days=back)).isoformat() for back in range(1, 60)]
+    rows = [billed(day, "70", project=door.world.project().remote_id, key=None) for day in days]
+    run_costs(door.govern.unit_of_work, Reported(cost_rows=rows), trailing_days=3, backfill_days=70)
+    said = door.api("admin").get(f"/budgets/{budget.id}").get_json()["forecast"]
+    last = (today.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+    whole = f"{70 * last.day}.00"
+    assert said == {"low_usd": whole, "likely_usd": whole, "high_usd": whole, "why": None}
+    shown = admin.get(f"/budgets/{budget.id}").text
+    assert f"Likely ${70 * last.day:,.2f} at its end" in shown
+    assert "That is over the limit" in shown
+    assert "forecast-band" in shown
+    assert "forecast-band" in admin.get("/budgets").text
 
 
 @pytest.mark.one_database

@@ -1,0 +1,124 @@
+"""Where a window will end: the rule by a table of cases, and the budget that shows it."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from govern.budgets import ahead, queries
+from govern.budgets.forecast import HISTORY_DAYS, LEAST_DAYS, Forecast, forecast
+from govern.budgets.standing import standings
+from govern.core.clock import utcnow
+from govern.usage.sync import run_costs
+from tests.budgets.conftest import Money
+from tests.usage.reported import billed
+
+MONDAY = date(2026, 3, 2)
+DAY = timedelta(days=1)
+
+
+def history(weeks: int, workday: str = "10", weekend: str = "2") -> list[Decimal]:
+    """Whole weeks until the Sunday before MONDAY."""
+    return [Decimal(weekend if number % 7 >= 5 else workday) for number in range(7 * weeks)]
+
+
+def said(days: list[Decimal], ahead_days: int, *, opened: str = "0", closed: str = "100") -> Forecast:
+    return forecast(days, MONDAY, MONDAY + ahead_days * DAY, Decimal(closed), Decimal(opened))
+
+
+def even(amount: str) -> Forecast:
+    return Forecast(*[Decimal(amount)] * 3)
+
+
+@pytest.mark.parametrize(
+    ("days", "ahead_days", "opened", "expected"),
+    [
+        (history(10), 5, "0", even("150")),
+        (history(10), 7, "0", even("154")),
+        (history(10), 13, "0", even("206")),
+        (history(6), 1, "0", even("110")),
+        (history(30), 91, "0", even("802")),
+        (history(10), 5, "70", even("170")),
+        ([Decimal(0)] * 70 + history(6), 5, "0", even("150")),
+    ],
+)
+def test_steady_habits_go_on_weekday_by_weekday(days: list[Decimal], ahead_days: int, opened: str, expected: Forecast) -> None:
+    assert said(days, ahead_days, opened=opened) == expected
+
+
+@pytest.mark.parametrize(
+    ("days", "ahead_days", "why"),
+    [
+        ([], 5, "0 days since the first spend, 42 are needed"),
+        (history(6)[1:], 5, "41 days since the first spend"),
+        ([*history(4, "0", "0"), Decimal(7)], 5, "1 day since the first spend"),
+        (history(10), 0, "All days of the window are over"),
+        (history(10), 92, "92 days are left; 91 days ahead are the most"),
+        ([Decimal(5), *history(10, "0", "0")], 5, "Too irregular"),
+        ([*history(7), *history(3, "0", "0")], 5, "Too irregular"),
+    ],
+)
+def test_too_little_says_why(days: list[Decimal], ahead_days: int, why: str) -> None:
+    found = said(days, ahead_days)
+    assert why in found.why
+    assert (found.low, found.likely, found.high) == (None, None, None)
+    assert found.sentence == f"No forecast. {found.why}"
+
+
+def test_one_wild_day_moves_it_little_and_restless_weeks_make_the_band_wide() -> None:
+    wild = history(12)
+    wild[-3] += 1000
+    likely = said(wild, 3).likely
+    assert likely is not None
+    assert likely < 140  # a mean would say 237 more
+    restless = [amount * (3 if number // 7 % 2 else 1) for number, amount in enumerate(history(18))]
+    found = said(restless, 7)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.high - found.low > 50
+    assert found.sentence == f"Likely ${found.likely:,.2f} at its end; the 80 % band is ${found.low:,.2f} to ${found.high:,.2f}."
+
+
+@settings(max_examples=30)
+@given(st.lists(st.decimals("0", "1e5", places=4), min_size=LEAST_DAYS, max_size=HISTORY_DAYS + 9), st.integers(1, 40))
+def test_the_band_holds_what_is_likely_and_nothing_below_what_is_spent(days: list[Decimal], ahead_days: int) -> None:
+    found = said(days, ahead_days, opened="3", closed="100")
+    if found.low is None or found.likely is None or found.high is None:
+        assert found.why
+    else:
+        assert Decimal(103) <= found.low <= found.likely <= found.high
+
+
+def bill(money: Money, first: date, until: date) -> None:
+    """10 dollars a workday and 2 on other days, for the project Search."""
+    remote_id = money.world.project("Search").remote_id
+    days = [first + number * DAY for number in range((until - first).days)]
+    money.source.cost_rows = [
+        billed(day.isoformat(), "2" if day.weekday() >= 5 else "10", project=remote_id, key=None) for day in days
+    ]
+    run_costs(money.govern.unit_of_work, money.source, trailing_days=3, backfill_days=(until - first).days + 5)
+
+
+def test_a_budget_is_forecast_from_the_spend_that_is_known(money: Money) -> None:
+    money.budget(Decimal(100), [80])
+    money.budget(Decimal(100), [80], name="all", scope="organization", scope_id=None)
+    money.budget(Decimal(100), [80], name="each", scope="organization", scope_id=None, per_person=True)
+    money.budget(Decimal(100), [80], name="one day", period="day")
+    bill(money, date(2026, 1, 5), date(2026, 3, 10))
+    with money.govern.unit_of_work.reading() as session:
+        assert ahead.complete_before(session, utcnow()) == date(2026, 3, 10)
+        found = standings(session, queries.active_budgets(session), utcnow())
+        likely = ahead.forecasts(session, found, utcnow())
+        said = {standing.budget.name: each for standing, each in zip(found, likely, strict=True)}
+    # March 2026 has 22 workdays and 9 days of weekends
+    assert (said["Search"], said["all"], said["one day"]) == (even("238"), even("238"), even("10"))
+    assert said["each"].why == "Nobody has spent anything in this window yet."
+    money.clock.move_to("2026-03-10T23:00:00")
+    bill(money, date(2026, 1, 5), date(2026, 3, 5))
+    with money.govern.unit_of_work.reading() as session:
+        one_day = [each for each in found if each.budget.name == "one day"]
+        assert ahead.forecasts(session, one_day, utcnow())[0].why == "The figures do not reach into the window yet."
