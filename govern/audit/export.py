@@ -13,14 +13,16 @@ FORMATS: Final[Mapping[str, Callable[[Link], bytes]]] = {"jsonl": chain.line, "o
 """`jsonl`: every column, in the form that `verify` reads. `ocsf`: for a SIEM."""
 
 
-def chunks(units: UnitsOfWork, form: str, *, after: int = 0) -> Iterator[bytes]:
-    """Whole lines, oldest first: the events behind the one numbered `after`, up to the newest at the time of the call.
+def chunks(units: UnitsOfWork, form: str, *, after: int = 0, until: int | None = None) -> Iterator[bytes]:
+    """Whole lines, oldest first: the events behind the one numbered `after`, up to the newest at the time of the call,
+    or to the one numbered `until`.
 
     Each read has a transaction of its own, so that a slow reader holds nothing in the database.
     """
     line = FORMATS[form]
     with units.reading() as session:
-        until = queries.newest(session)
+        newest = queries.newest(session)
+    until = newest if until is None else min(until, newest)
     while links := _read(units, after, until):
         yield b"".join(map(line, links))
         after = links[-1].seq

@@ -56,16 +56,21 @@ class Walk:
         self._rooted = rooted or bool(anchors)  # else nobody asks for the root, and it is not computed
         self._begin = start.seq
         self._proven = self._agreed = start.seq
-        self.at = start
+        self._seq, self._digest, self._root = start.seq, start.digest, start.root
+
+    @property
+    def at(self) -> Anchor:
+        """Where the walk stands. The root is empty where nobody asked for it."""
+        return Anchor(self._seq, self._digest, self._root)
 
     def step(self, link: Link, line: bytes) -> Verdict | None:
         """Take the next event, written as `line`. A verdict where the log does not hold, else None."""
-        seq = self.at.seq + 1
+        seq = self._seq + 1
         if link.seq != seq:
             return self._broken(seq, f"Event {seq} is missing.")
-        if self._box is not None and chain.digest(self._box, self.at.digest, link) != link.digest:
+        if self._box is not None and chain.digest(self._box, self._digest, link) != link.digest:
             return self._broken(seq, f"Event {seq} was changed.")
-        self.at = Anchor(seq, link.digest, grown(self.at.root, line) if self._rooted else "")
+        self._seq, self._digest, self._root = seq, link.digest, grown(self._root, line) if self._rooted else ""
         anchor = self._anchors.get(seq)
         if anchor is not None and anchor != self.at:
             first, self._proven = self._agreed + 1, self._agreed
@@ -78,12 +83,12 @@ class Walk:
 
     def broken_line(self) -> Verdict:
         """The next line is none."""
-        seq = self.at.seq + 1
+        seq = self._seq + 1
         return self._broken(seq, f"Event {seq} was changed: its line is not as it was written.")
 
     def end(self) -> Verdict:
         """The verdict where no more events follow."""
-        last, signed = self.at.seq, max(self._anchors, default=0)
+        last, signed = self._seq, max(self._anchors, default=0)
         if signed > last:
             return self._broken(last + 1, f"The log ends at {last}, but a checkpoint of event {signed} was signed.")
         if self._proven < last:

@@ -134,10 +134,20 @@ AFTER = click.option(
     help="jsonl has every column and can be verified; ocsf is for a SIEM (OCSF 1.4.0, class Entity Management).",
 )  # fmt: skip
 @AFTER
-def hand_out(form: str, after: int) -> None:
+@click.option(
+    "--signed", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="FILE",
+    help="First sign the log, hand it out exactly so far, and write the checkpoints that prove it to FILE.",
+)  # fmt: skip
+def hand_out(form: str, after: int, signed: Path | None) -> None:
     """Write the log to standard output, oldest first, a line of JSON per event."""
     with host.opened() as govern:
-        _write(export.chunks(govern.unit_of_work, form, after=after))
+        units, until = govern.unit_of_work, None
+        if signed is not None:
+            signing.sign_newest(units, host.host_actor())
+            with units.reading() as session:
+                until = checkpoint_queries.newest_anchor(session).seq
+            signed.write_bytes(b"".join(checkpoint_export.chunks(units, until=until)))
+        _write(export.chunks(units, form, after=after, until=until))
 
 
 @audit.command()

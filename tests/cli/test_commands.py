@@ -291,6 +291,11 @@ def test_an_exported_audit_log_is_verified_far_from_the_database(
     assert by_ring.out == "All 4 events hold. Whether later ones were cut off shows only with --checkpoints.\n"
     assert command("audit verify log.jsonl --checkpoints signed.jsonl --json").json["ok"] is True
 
+    command("token create four --role auditor")  # neither file reaches further than the other
+    for _ in range(2):
+        (tmp_path / "whole.jsonl").write_text(command("audit export --signed proof.jsonl").out, encoding="utf-8")
+        whole = command("audit verify whole.jsonl --checkpoints proof.jsonl --key key.pem")
+        assert whole.out == "All 5 events hold.\n"
     for name in ("GOVERN_DATABASE_URL", "GOVERN_SEALING_KEYS"):
         host.delenv(name)
     assert command("audit verify log.jsonl --key key.pem").code == 2

@@ -12,7 +12,7 @@ from govern.checkpoints import export, queries
 from govern.web import scope
 from govern.web.access import govern, reads, requires
 from govern.web.api import paging
-from govern.web.api.audit_events import LINES, after_field, seq_of
+from govern.web.api.audit_events import LINES, after_field, seq_of, until_field
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.shapes import PageQuery, Schema, instant, maybe_instant, maybe_text, page_of
 
@@ -51,6 +51,7 @@ class FileQuery(Schema):
     """What to hand out."""
 
     after = after_field()
+    until = until_field()
 
 
 @blueprint.route("")
@@ -90,6 +91,6 @@ class File(MethodView):
     def get(self, args: dict[str, Any]) -> Response:
         """Hand out the checkpoints, oldest first, streamed: what `govern audit verify --checkpoints` reads."""
         scope.check_anyone("audit:read")
-        answer = Response(export.chunks(govern().unit_of_work, after=args["after"]), content_type=LINES)
+        answer = Response(export.chunks(govern().unit_of_work, after=args["after"], until=args["until"]), content_type=LINES)
         answer.headers["Content-Disposition"] = 'attachment; filename="audit-checkpoints.jsonl"'
         return answer

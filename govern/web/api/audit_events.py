@@ -82,6 +82,14 @@ def after_field() -> ma.fields.Integer:
     )  # fmt: skip
 
 
+def until_field() -> ma.fields.Integer:
+    """The field `until`."""
+    return ma.fields.Integer(
+        load_default=None, validate=ma.validate.Range(0, 2**63 - 1),
+        metadata={"description": "Up to this `seq`, included: so that events and checkpoints end at the same event."},
+    )  # fmt: skip
+
+
 class ExportQuery(Schema):
     """What to hand out."""
 
@@ -90,6 +98,7 @@ class ExportQuery(Schema):
         metadata={"description": "`jsonl`: every column, verifiable. `ocsf`: OCSF 1.4.0, class Entity Management."},
     )  # fmt: skip
     after = after_field()
+    until = until_field()
 
 
 @blueprint.route("/export")
@@ -102,7 +111,7 @@ class Export(MethodView):
     def get(self, args: dict[str, Any]) -> Response:
         """Hand out the log, oldest first, as lines of JSON, streamed. An answer that breaks off is gone on with by `after`."""
         scope.check_anyone("audit:read")
-        return exported(args["format"], args["after"])
+        return exported(args["format"], args["after"], args["until"])
 
 
 @blueprint.route("/<id:event_id>")
@@ -117,9 +126,9 @@ class OneEvent(MethodView):
         return queries.get(reads(), event_id)
 
 
-def exported(form: str, after: int) -> Response:
+def exported(form: str, after: int, until: int | None = None) -> Response:
     """The log as a download, read while it is sent."""
-    answer = Response(export.chunks(govern().unit_of_work, form, after=after), content_type=LINES)
+    answer = Response(export.chunks(govern().unit_of_work, form, after=after, until=until), content_type=LINES)
     answer.headers["Content-Disposition"] = f'attachment; filename="audit-after-{after}.{form}"'
     return answer
 

@@ -226,6 +226,8 @@ def test_the_audit_log_is_streamed_and_gone_on_with(full: Door) -> None:
     assert [(one["seq"], one["digest"]) for one in told] == [(one["seq"], one["digest"]) for one in reversed(listed)]
     rest = auditor.get(f"/audit-events/export?format=ocsf&after={told[-3]['seq']}").data.splitlines()
     assert [json.loads(line)["metadata"]["uid"] for line in rest] == [one["id"] for one in told[-2:]]
+    until = auditor.get(f"/audit-events/export?after={told[0]['seq']}&until={told[2]['seq']}").data.splitlines()
+    assert [json.loads(line)["seq"] for line in until] == [told[1]["seq"], told[2]["seq"]]
     assert auditor.get("/audit-events/export?format=xml").status_code == 422
     assert auditor.get("/audit-events/export?after=-1").status_code == 422
     job = Actor(ActorKind.JOB, "audit.checkpoint", "audit.checkpoint")
@@ -235,7 +237,8 @@ def test_the_audit_log_is_streamed_and_gone_on_with(full: Door) -> None:
     assert (file.decode(), auditor.get(f"/audit-checkpoints/export?after={signed['seq']}").data) == (signed["line"], b"")
     assert auditor.get("/audit-checkpoints/sinks").get_json() == {"items": []}
     public = read_public(full.api(None).get("/evidence/key").get_json()["public_pem"].encode())
-    log = auditor.get("/audit-events/export").data.splitlines(keepends=True)[: signed["seq"]]
+    assert auditor.get(f"/audit-checkpoints/export?until={signed['seq'] - 1}").data == b""
+    log = auditor.get(f"/audit-events/export?until={signed['seq']}").data.splitlines(keepends=True)
     assert verify_lines(log, anchors_of([file], public), None) == Verdict(signed["seq"], None, None)
     page = full.browser("auditor")
     assert len(page.get("/audit-events/export?format=ocsf").data.splitlines()) >= len(told)
