@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from govern.budgets.forecast import HISTORY_DAYS, Forecast, forecast
-from govern.budgets.models import Scope
+from govern.budgets.models import Budget, Scope
 from govern.budgets.standing import Standing
 from govern.usage import queries as usage
 from govern.usage.names import By
@@ -40,9 +40,9 @@ def complete_before(session: Session, now: datetime) -> date:
 
 
 def _forecast(session: Session, standing: Standing, open_day: date) -> Forecast:
-    only = _only(standing)
-    if only is None:
+    if standing.budget.per_person and not standing.person_id:
         return Forecast(why="Nobody has spent anything in this window yet.")
+    only = only_of(standing.budget, standing.person_id)
     window = standing.window
     if open_day < window.first_day:
         return Forecast(why="The figures do not reach into the window yet.")
@@ -54,16 +54,21 @@ def _forecast(session: Session, standing: Standing, open_day: date) -> Forecast:
 def known_days(session: Session, only: Only, open_day: date, end_day: date) -> Known:
     """The days before `open_day`, and what came since, until `end_day`."""
     start = open_day - timedelta(days=HISTORY_DAYS)
-    rows = usage.rows(session, Question(start, end_day, (By.DAY,), only=only), counted=False)
-    amounts = {date.fromisoformat(row.group[0]): row.figure.amount for row in rows}
+    amounts = spend_by_day(session, only, start, end_day)
     days = [amounts.get(start + number * DAY, Decimal(0)) for number in range(HISTORY_DAYS)]
     return Known(days, open_day, sum((amount for day, amount in amounts.items() if day >= open_day), Decimal(0)))
 
 
-def _only(standing: Standing) -> Only | None:
-    budget = standing.budget
+def spend_by_day(session: Session, only: Only, start: date, end: date) -> dict[date, Decimal]:
+    """Dollars of the UTC days `[start, end)`; days without any are left out."""
+    rows = usage.rows(session, Question(start, end, (By.DAY,), only=only), counted=False)
+    return {date.fromisoformat(row.group[0]): row.figure.amount for row in rows}
+
+
+def only_of(budget: Budget, person_id: str = "") -> Only:
+    """What limits a question to the spend that the budget watches: of this person, where it is for each."""
     if budget.per_person:
-        return Only(person_id=standing.person_id) if standing.person_id else None
+        return Only(person_id=person_id)
     named = budget.scope_id
     match budget.scope:
         case Scope.ORGANIZATION:

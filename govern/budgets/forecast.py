@@ -81,12 +81,18 @@ def forecast(days: Sequence[Decimal], open_day: date, end_day: date, closed: Dec
 def _expected(days: Sequence[Decimal], at: int, ahead: int, weekday: int) -> Decimal:
     """The spend of the days `[at, at + ahead)` as the four weeks before `at` tell it."""
     base = days[at - LEVEL_DAYS : at]
-    whole = sum(base, Decimal(0))
+    by_weekday = [_tamed(base[(each - weekday - at) % WEEK :: WEEK]) for each in range(WEEK)]
+    whole = sum(by_weekday, Decimal(0))
     if whole <= 0:
         return Decimal(0)
     level = median(sum(base[start : start + WEEK], Decimal(0)) for start in range(0, LEVEL_DAYS, WEEK))
-    shares = [sum(base[(each - weekday - at) % WEEK :: WEEK], Decimal(0)) / whole for each in range(WEEK)]
-    return level * sum((shares[(weekday + at + step) % WEEK] for step in range(ahead)), Decimal(0))
+    return level * sum((by_weekday[(weekday + at + step) % WEEK] for step in range(ahead)), Decimal(0)) / whole
+
+
+def _tamed(days: Sequence[Decimal]) -> Decimal:
+    """The sum, in which the largest counts as the second largest: one wild day does not make its weekday a wild one."""
+    *rest, second, _ = sorted(days)
+    return sum(rest, 2 * second)
 
 
 def _errors(days: Sequence[Decimal], ahead: int, weekday: int) -> list[Decimal]:

@@ -115,6 +115,21 @@ class BudgetRaise(Base):
     created_by: Mapped[str] = mapped_column(sa.String(120))
 
 
+class ForecastTest(Base):
+    """What the forecast of a day said about the end of its window, made from the days before it alone, and what came."""
+
+    __tablename__ = "forecast_tests"
+
+    budget_id: Mapped[str] = mapped_column(sa.ForeignKey("budgets.id"), primary_key=True)
+    window: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    low_usd: Mapped[Decimal] = mapped_column(Money)
+    likely_usd: Mapped[Decimal] = mapped_column(Money)
+    high_usd: Mapped[Decimal] = mapped_column(Money)
+    came_usd: Mapped[Decimal] = mapped_column(Money)
+    tested_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class Alert(Base):
     """One crossing: at most one per budget, window, person, threshold and generation. The figures are those of the moment.
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import click
 
-from govern.budgets import ahead, drafts, preview, queries, raising, service
+from govern.budgets import ahead, backtest, drafts, preview, queries, raising, service
 from govern.budgets.models import Budget, Scope
 from govern.budgets.standing import of_people, standings
 from govern.budgets.windows import LONGEST, Period
@@ -170,11 +170,13 @@ def show_forecast(budget_id: str, as_json: bool) -> None:
         now = utcnow()
         standing = standings(session, [queries.get(session, budget_id)], now)[0]
         likely = ahead.forecasts(session, [standing], now)[0]
+        tested = backtest.coverages(session, [budget_id], now)[budget_id]
     row = {
         "id": budget_id, "window": standing.window.key, "limit_usd": standing.limit.usd, "spent_usd": standing.spent.amount,
         "low_usd": likely.low, "likely_usd": likely.likely, "high_usd": likely.high, "why": likely.why or None,
+        "tested": tested.tested, "held_percent": tested.percent,
     }  # fmt: skip
-    output.show_one(row, as_json=as_json, sentence=f"{standing.window.name}: {likely.sentence}")
+    output.show_one(row, as_json=as_json, sentence=f"{standing.window.name}: {likely.sentence} {tested.sentence}")
 
 
 @budgets.command("people")

@@ -15,6 +15,7 @@ NAMES: Final = (
     "usage.backfill",
     "usage.roll_up",
     "budgets.evaluate",
+    "budgets.backtest",
     "findings.evaluate",
     "keys.expire",
     "keys.remind",

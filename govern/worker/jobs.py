@@ -14,6 +14,7 @@ from govern.approvals import service as approvals
 from govern.batches import queries as batch_queries
 from govern.batches import service as batches
 from govern.bootstrap import Govern
+from govern.budgets import backtest
 from govern.budgets import service as budgets
 from govern.checkpoints import forgetting, signing
 from govern.core.clock import utcnow
@@ -62,6 +63,7 @@ def timetable(settings: Settings) -> tuple[Job, ...]:
         Job("usage.backfill", timedelta(days=1), backfill_usage, after="costs.sync"),
         Job("usage.roll_up", timedelta(minutes=5), roll_up, after="usage.sync"),
         Job("budgets.evaluate", timedelta(minutes=5), evaluate_budgets, after="usage.sync"),
+        Job("budgets.backtest", timedelta(days=1), look_back, after="costs.sync"),
         Job("findings.evaluate", timedelta(minutes=5), evaluate_findings, after="events.pull"),
         Job("keys.expire", timedelta(minutes=5), expire_keys),
         Job("keys.remind", timedelta(minutes=15), remind_of_keys),
@@ -136,6 +138,11 @@ def roll_up(govern: Govern, _progress: Progress) -> Report:
 def evaluate_budgets(govern: Govern, _progress: Progress) -> Report:
     """Compare spend with the budgets; each crossing alerts once."""
     return budgets.evaluate_all(govern.unit_of_work)
+
+
+def look_back(govern: Govern, _progress: Progress) -> Report:
+    """Compare what forecasts said with what came."""
+    return backtest.run(govern.unit_of_work)
 
 
 def evaluate_findings(govern: Govern, _progress: Progress) -> Report:

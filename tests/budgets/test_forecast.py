@@ -6,11 +6,13 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from govern.budgets import ahead, queries
+from govern.budgets import ahead, backtest, queries
 from govern.budgets.forecast import HISTORY_DAYS, LEAST_DAYS, Forecast, forecast
+from govern.budgets.models import ForecastTest
 from govern.budgets.standing import standings
 from govern.core.clock import utcnow
 from govern.usage.sync import run_costs
@@ -93,12 +95,13 @@ def test_the_band_holds_what_is_likely_and_nothing_below_what_is_spent(days: lis
         assert Decimal(103) <= found.low <= found.likely <= found.high
 
 
-def bill(money: Money, first: date, until: date) -> None:
-    """10 dollars a workday and 2 on other days, for the project Search."""
+def bill(money: Money, first: date, until: date, *, restless: dict[date, str] | None = None) -> None:
+    """10 dollars a workday and 2 on other days, for the project Search; `restless` days have their own amounts."""
     remote_id = money.world.project("Search").remote_id
-    days = [first + number * DAY for number in range((until - first).days)]
+    days, amounts = [first + number * DAY for number in range((until - first).days)], restless or {}
     money.source.cost_rows = [
-        billed(day.isoformat(), "2" if day.weekday() >= 5 else "10", project=remote_id, key=None) for day in days
+        billed(day.isoformat(), amounts.get(day, "2" if day.weekday() >= 5 else "10"), project=remote_id, key=None)
+        for day in days
     ]
     run_costs(money.govern.unit_of_work, money.source, trailing_days=3, backfill_days=(until - first).days + 5)
 
@@ -122,3 +125,28 @@ def test_a_budget_is_forecast_from_the_spend_that_is_known(money: Money) -> None
     with money.govern.unit_of_work.reading() as session:
         one_day = [each for each in found if each.budget.name == "one day"]
         assert ahead.forecasts(session, one_day, utcnow())[0].why == "The figures do not reach into the window yet."
+
+
+def test_forecasts_of_windows_that_are_over_are_tested_once(money: Money) -> None:
+    budget = money.budget(Decimal(100), [80], period="week")
+    money.budget(Decimal(100), [80], name="each", scope="organization", scope_id=None, per_person=True)
+    assert backtest.run(money.govern.unit_of_work) == {"tests": 0, "held": 0}
+    money.clock.move_to("2026-03-04T12:00:00")
+    bill(money, date(2026, 1, 5), date(2026, 3, 4), restless={date(2026, 2, 27): "900"})
+    money.clock.move_to("2026-03-07T12:00:00")
+    run_costs(money.govern.unit_of_work, money.source, trailing_days=30, backfill_days=90)
+    # Six weeks are known from 16 February on; two weeks were over and final. 900 dollars on the second one's Friday: what was
+    # forecast on its first five days is wrong, and on its last two days the wild day was known.
+    assert backtest.run(money.govern.unit_of_work) == {"tests": 14, "held": 9}
+    assert backtest.run(money.govern.unit_of_work) == {"tests": 0, "held": 0}
+    with money.govern.unit_of_work.reading() as session:
+        found = backtest.coverages(session, [budget.id, "bud_none"], utcnow())
+        row = session.get_one(ForecastTest, (budget.id, "2026-W09", date(2026, 2, 27)))
+        assert (row.low_usd, row.likely_usd, row.high_usd, row.came_usd) == (Decimal(54), Decimal(54), Decimal(54), Decimal(944))
+    assert found[budget.id] == backtest.Coverage(14, 9)
+    assert found[budget.id].sentence == "Back-tested 14 times: the 80 % band held 64 % of the time."
+    assert found["bud_none"].sentence.startswith("Not tested yet")
+    money.clock.move_to("2027-06-01T12:00:00")
+    backtest.run(money.govern.unit_of_work)
+    with money.govern.unit_of_work.reading() as session:
+        assert session.scalars(sa.select(ForecastTest).where(ForecastTest.window == "2026-W09")).all() == []

@@ -97,6 +97,10 @@ class ForecastOut(Schema):
     likely_usd = Usd(required=True, allow_none=True)
     high_usd = Usd(required=True, allow_none=True)
     why = maybe_text()
+    tested = ma.fields.Integer(required=True, metadata={"description": "Forecasts of windows that are over, back-tested."})
+    held_percent = ma.fields.Integer(
+        required=True, allow_none=True, metadata={"description": "How often the band held; null without a test."}
+    )
 
 
 class BudgetOut(Schema):

@@ -9,7 +9,7 @@ from flask import Response, jsonify
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
-from govern.budgets import ahead, drafts, preview, queries, raising, service
+from govern.budgets import ahead, backtest, drafts, preview, queries, raising, service
 from govern.budgets.models import Budget
 from govern.budgets.standing import Standing, of_people, standings
 from govern.core.clock import utcnow
@@ -71,6 +71,7 @@ def _preview(found: preview.Preview) -> dict[str, Any]:
 def _fields(session: Session, rows: Sequence[Budget], found: preview.Preview | None = None) -> list[dict[str, Any]]:
     now = utcnow()
     stand = standings(session, rows, now)
+    tested = backtest.coverages(session, [row.id for row in rows], now)
     raised = queries.raises_of(session, [row.id for row in rows])
     return [
         with_more(
@@ -82,6 +83,7 @@ def _fields(session: Session, rows: Sequence[Budget], found: preview.Preview | N
             raises=[each for each in raised.get(standing.budget.id, ()) if each.starts_at <= now < each.ends_at],
             forecast=None if standing.budget.retired_at else {
                 "low_usd": likely.low, "likely_usd": likely.likely, "high_usd": likely.high, "why": likely.why or None,
+                "tested": tested[standing.budget.id].tested, "held_percent": tested[standing.budget.id].percent,
             },
         )
         for standing, likely in zip(stand, ahead.forecasts(session, stand, now), strict=True)

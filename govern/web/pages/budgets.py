@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Blueprint, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from govern.budgets import ahead, drafts, preview, queries, raising, rules, scopes, service
+from govern.budgets import ahead, backtest, drafts, preview, queries, raising, rules, scopes, service
 from govern.budgets.models import Budget, Scope
 from govern.budgets.standing import of_people, standings
 from govern.budgets.windows import LONGEST, MONTHS, Period, Windows
@@ -97,6 +97,7 @@ def _page(budget: Budget, form: Form) -> str:
         once=forms.once(),
         raises=[each for each in queries.raises_of(reads(), [budget.id]).get(budget.id, ()) if each.ends_at > now],
         standing=standing,
+        coverage=backtest.coverages(reads(), [budget.id], now)[budget.id],
         forecast=None if budget.retired_at else ahead.forecasts(reads(), [standing], now)[0],
         alerts=queries.find_alerts(reads(), budget_id=budget.id, limit=forms.PAGE),
         freshness=usage.freshness(reads()),

@@ -203,6 +203,7 @@ JOBS: Final[Mapping[str, str]] = {
     "costs.sync": "Reads what OpenAI bills. Recent days are restated for a while.",
     "usage.backfill": "Reads the history of usage and costs, once; goes on where it was interrupted.",
     "usage.roll_up": "Brings totals by team, cost centre and long ranges up to date.",
+    "budgets.backtest": "Tests the forecasts of windows that are over: how often the band held.",
     "budgets.evaluate": "Compares spend with the budgets; each crossing alerts once.",
     "findings.evaluate": "Looks at the whole inventory for what should not be.",
     "keys.expire": "Ends keys that expired, and keys whose value nobody opened in time.",

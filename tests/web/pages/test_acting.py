@@ -403,7 +403,7 @@ def test_a_budget_shows_where_its_window_will_end(door: Door, admin: Reader) -> 
     said = door.api("admin").get(f"/budgets/{budget.id}").get_json()["forecast"]
     last = (today.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
     whole = f"{70 * last.day}.00"
-    assert said == {"low_usd": whole, "likely_usd": whole, "high_usd": whole, "why": None}
+    assert said == {"low_usd": whole, "likely_usd": whole, "high_usd": whole, "why": None, "tested": 0, "held_percent": None}
     shown = admin.get(f"/budgets/{budget.id}").text
     assert f"Likely ${70 * last.day:,.2f} at its end" in shown
     assert "That is over the limit" in shown
