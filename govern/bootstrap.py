@@ -54,6 +54,7 @@ from govern.openai.scopes import OpenAIScopes
 from govern.openai.usage import OpenAIUsage
 from govern.policies import asking
 from govern.ports import Directory, KeyIssuer, KeyScopes, Notifier, Sink
+from govern.provisioning import effects as provisioning_effects
 from govern.settings import Settings
 from govern.usage_ports import UsageSource
 
@@ -163,6 +164,7 @@ def _outside(settings: Settings, unit_of_work: UnitsOfWork, transport: httpx.Bas
             timedelta(minutes=settings.removal.key_patience_minutes),
         ),
         "batch.run": batch_effects.Run(unit_of_work),
+        "provisioning.return": provisioning_effects.Return(unit_of_work),
         "observed_key.delete": finding_effects.DeleteKey(unit_of_work, directory, issuer),
         "service_account.delete": finding_effects.DeleteAccount(unit_of_work, directory, issuer),
         "admin_key.delete": finding_effects.DeleteAdminKey(unit_of_work, directory),

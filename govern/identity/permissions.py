@@ -35,6 +35,7 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "self:read": "Sign in, and see what concerns oneself.",
         "people:write": "Keep the directory: people, teams, managers, end dates. An end date starts a removal on its day.",
+        "people:provision": "Keep accounts by SCIM: an identity provider's token. Deactivating one starts a removal.",
         "members:read": "See people, members, invites and removals.",
         "members:invite": "Offer a seat, send it again, take it back.",
         "members:revoke": "Remove a person from the organization: keys, places in projects, seat.",

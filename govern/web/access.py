@@ -94,9 +94,14 @@ def is_api() -> bool:
     return request.path.startswith("/api/")
 
 
+def is_scim() -> bool:
+    """Whether an identity provider calls, by SCIM."""
+    return request.path.startswith("/scim/")
+
+
 def is_for_programs() -> bool:
     """Whether the request came in by an address that programs call: they are answered in JSON, errors too."""
-    return request.path.startswith(("/api/", "/oauth/", "/.well-known/"))
+    return request.path.startswith(("/api/", "/oauth/", "/.well-known/", "/scim/"))
 
 
 def guard() -> None:
@@ -107,7 +112,7 @@ def guard() -> None:
     if access is None:
         raise NotAllowed("This address declares nobody who may call it.")  # pragma: no cover - the app would not have started
     _refuse_what_is_no_text()
-    if is_api():
+    if is_api() or is_scim():
         _refuse_token_in_address()
         g.principal = _principal_of_bearer() if access.permission else None
     else:
@@ -214,7 +219,7 @@ def release_reads() -> None:
 def _refuse_what_is_no_text() -> None:
     """A NUL in a text is an error of PostgreSQL; no honest address or form has one."""
     values = [request.path, *(value for _, value in request.args.items(multi=True))]
-    if not is_api() and request.method not in _SAFE:
+    if not (is_api() or is_scim()) and request.method not in _SAFE:
         values += [value for _, value in request.form.items(multi=True)]
     if any("\x00" in value for value in values):
         raise InvalidInput("The request holds a NUL character.")

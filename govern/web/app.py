@@ -17,7 +17,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from govern.bootstrap import Govern
 from govern.core.errors import InvalidInput
-from govern.web import access, api, auth, cookies, health, oauth, oidc, pages, problems, traffic
+from govern.web import access, api, auth, cookies, health, oauth, oidc, pages, problems, scim, traffic
 from govern.web.reads import Reads
 
 
@@ -56,6 +56,7 @@ def create_app(govern: Govern) -> Flask:
     app.context_processor(_template_context)
     api.register(app)
     oauth.register(app)
+    scim.register(app)
     for blueprint in (health.blueprint, auth.blueprint, *page_blueprints()):
         app.register_blueprint(blueprint)
     access.open_to_all("Style sheets, scripts and pictures hold nothing of anybody.")(app.view_functions["static"])

@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from govern.core import errors
 from govern.core.crypto import redact
 from govern.identity.idempotency import InFlight
-from govern.web.access import is_api, is_for_programs, origin_of
+from govern.web.access import is_api, is_for_programs, is_scim, origin_of
 
 log = structlog.get_logger("govern.web")
 
@@ -59,12 +59,26 @@ def status_of(error: errors.GovernError) -> int:
 
 def problem(status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
     """A problem+json answer."""
+    if is_scim():
+        return _scim_error(status, detail, headers)
     body = {
         "type": f"urn:govern:problem:{code}", "title": HTTPStatus(status).phrase, "status": status, "detail": detail,
         "code": code, "request_id": g.get("request_id"),
     } | more  # fmt: skip
     response = jsonify(body)
     response.status_code, response.content_type = status, PROBLEM_JSON
+    response.headers.update(dict(headers or {}))
+    return response
+
+
+def _scim_error(status: int, detail: str, headers: Mapping[str, str] | None) -> Response:
+    """An error as RFC 7644, section 3.12 writes it; it knows no 422."""
+    status = 400 if status == 422 else status
+    body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": str(status), "detail": detail}
+    if status == 400:
+        body["scimType"] = "invalidValue"
+    response = jsonify(body)
+    response.status_code, response.content_type = status, "application/scim+json"
     response.headers.update(dict(headers or {}))
     return response
 
@@ -84,7 +98,7 @@ def _govern_error(error: errors.GovernError) -> Response:
 def _headers(error: errors.GovernError) -> dict[str, str]:
     if isinstance(error, errors.NotAuthenticated):
         told = ', error="invalid_token"' if error.facts.get("token") else ""
-        return {"WWW-Authenticate": f'Bearer realm="govern"{told}'} if is_api() else {}
+        return {"WWW-Authenticate": f'Bearer realm="govern"{told}'} if is_api() or is_scim() else {}
     if isinstance(error, errors.Throttled) and error.retry_after is not None:
         return {"Retry-After": str(max(1, round(error.retry_after)))}
     if isinstance(error, InFlight):

@@ -23,11 +23,13 @@ from govern.policies import service as policies
 from govern.policies.models import PolicyScope
 from govern.policies.rules import Limits
 from govern.web import access
+from govern.web.scim import serving
 from tests.given import EVE
 from tests.web.conftest import CLI, Door
 
 TABLE = Path(__file__).with_name("route_table.toml")
 OPEN = "open"
+BY_TOKEN = ("/api/", f"{serving.PREFIX}/")
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,9 @@ class Caller:
         method, rule = route.split(" ", 1)
         path = re.sub(r"<(?:[^:<>]+(?:\([^)]*\))?:)?(\w+)>", lambda found: known.get(found[1], "none"), rule)
         unsafe = method not in ("GET", "HEAD")
-        client: FlaskClient = self.door.app.test_client() if path.startswith("/api/") else self.pages
-        if not path.startswith("/api/"):
+        by_token = path.startswith(BY_TOKEN)
+        client: FlaskClient = self.door.app.test_client() if by_token else self.pages
+        if not by_token:
             return client.open(path, method=method, data=self.form if unsafe else None)
         headers = {"Authorization": f"{self.scheme} {self.token}"} if self.token is not None else {}
         return client.open(path, method=method, headers=headers, json={} if unsafe else None)

@@ -1,0 +1,1 @@
+"""Provisioning: what an identity provider holds of people, and what it starts and ends here."""
