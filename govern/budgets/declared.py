@@ -102,6 +102,7 @@ def _each(read: Callable[[object], Any]) -> Callable[[object], list[Any]]:
 
 _READ: Final[Mapping[str, Callable[[object], Any]]] = {
     "name": _text, "amount_usd": _dollars, "thresholds": _each(_whole), "thresholds_usd": _each(_dollars),
+    "thresholds_forecast": _each(_whole),
     "notify": _each(_text), "zone": _text, "period": _text, "year_starts": _whole, "days": _whole, "anchor": _day,
     "per_person": _yes, **dict.fromkeys(WHOSE, _text),
 }  # fmt: skip

@@ -27,6 +27,7 @@ class Changes(Windows, total=False):
     amount_usd: Decimal | None
     thresholds: Sequence[int] | None
     thresholds_usd: Sequence[Decimal] | None
+    thresholds_forecast: Sequence[int] | None
     notify: Sequence[str] | None
 
 
@@ -40,6 +41,7 @@ def draft(
     amount_usd: Decimal,
     thresholds: Sequence[int] = DEFAULT_THRESHOLDS,
     thresholds_usd: Sequence[Decimal] = (),
+    thresholds_forecast: Sequence[int] = (),
     notify: Sequence[str] = (),
     slug: str | None = None,
     **windows: Unpack[Windows],
@@ -55,8 +57,9 @@ def draft(
     return Budget(
         id="draft", name=rules.check_name(name), scope=scope, scope_id=scopes.resolve(session, scope, scope_id),
         per_person=scopes.check_per_person(scope, per_person), created_at=utcnow(), amount_usd=rules.check_amount(amount_usd),
-        thresholds=percents, thresholds_usd=_texts(dollars), notify=rules.check_addresses(notify), slug=slug, generation=1,
-        **asdict(calendar),
+        thresholds=percents, thresholds_usd=_texts(dollars),
+        thresholds_forecast=rules.check_forecast(thresholds_forecast), notify=rules.check_addresses(notify), slug=slug,
+        generation=1, **asdict(calendar),
     )  # fmt: skip
 
 
@@ -79,6 +82,8 @@ def alter(session: Session, budget: Budget, now: datetime, changes: Changes) -> 
             given.get("thresholds", budget.thresholds), given.get("thresholds_usd", amounts)
         )
         budget.thresholds, budget.thresholds_usd = percents, _texts(amounts)
+    if "thresholds_forecast" in given:
+        budget.thresholds_forecast = rules.check_forecast(given["thresholds_forecast"])
     before = budget.calendar
     windows = {field: given[field] for field in Windows.__annotations__ if field in given}
     calendar = rules.calendar_of(cast("Windows", windows), before)
@@ -104,6 +109,7 @@ def facts(budget: Budget) -> dict[str, Any]:
     return {
         "name": budget.name, "scope": budget.scope, "scope_id": budget.scope_id, "per_person": budget.per_person,
         "amount_usd": budget.amount_usd, "thresholds": list(budget.thresholds), "thresholds_usd": budget.thresholds_usd or [],
+        "thresholds_forecast": budget.thresholds_forecast or [],
         "notify": list(budget.notify), "zone": budget.zone, "period": budget.period, "year_starts": budget.year_starts,
         "days": budget.days, "anchor": budget.anchor, "slug": budget.slug,
     }  # fmt: skip

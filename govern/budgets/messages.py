@@ -15,7 +15,8 @@ LINK = "Open the budget"
 
 def compose(alert: Alert, budget: Budget, note: Note, *, message_id: str, web_url: str) -> Message:
     """The message about this alert. `message_id` stays the same over retries; links begin with `web_url`."""
-    words = _crossed(alert, budget, web_url) if note is Note.CROSSED else _withdrawn(alert, budget, web_url)
+    tell = _withdrawn if note is Note.WITHDRAWN else _foreseen if alert.on_forecast else _crossed
+    words = tell(alert, budget, web_url)
     return message(words, message_id, _facts(alert, budget, note, words.link))
 
 
@@ -36,6 +37,23 @@ def _crossed(alert: Alert, budget: Budget, web_url: str) -> Words:
     if alert.late:
         details.insert(0, f"This is late data: {window.short} was over when it arrived.")
     return Words(f"{label} has used {used} % of its {window.short} budget", lead, tuple(details), _link(budget, web_url), LINK)
+
+
+def _foreseen(alert: Alert, budget: Budget, web_url: str) -> Words:
+    window = window_of(alert.window, budget.zone)
+    label, likely = one_line(alert.label), alert.forecast_usd or Decimal(0)
+    used = percent(likely, alert.limit_usd)
+    lead = (
+        f"{_whose(budget, label)} will likely have used {used} % of its {window.name} budget “{budget.name}” when the window "
+        f"ends: {dollars(likely)} of {dollars(alert.limit_usd)}. The threshold of {alert.reached.words} is reached."
+    )
+    details = (
+        f"So far {dollars(alert.spent_usd)} are spent. The forecast goes by the habits of the last weeks; a budget's page says "
+        "in which band it lies, and how often that band held.",
+        f"It counts {_days(window, budget.zone)}. This is told once, also if the forecast falls and rises again.",
+    )
+    subject = f"Forecast: {label} will use {used} % of its {window.short} budget"
+    return Words(subject, lead, details, _link(budget, web_url), LINK)
 
 
 def _withdrawn(alert: Alert, budget: Budget, web_url: str) -> Words:
@@ -84,5 +102,6 @@ def _facts(alert: Alert, budget: Budget, note: Note, link: str) -> dict[str, obj
         "threshold": alert.reached.percent or None,
         "threshold_usd": alert.reached.usd or None, "limit_usd": alert.limit_usd, "spent_usd": alert.spent_usd,
         "billed_usd": alert.billed_usd, "estimated_usd": alert.estimated_usd, "late": alert.late, "url": link,
+        "on_forecast": alert.on_forecast, "forecast_usd": alert.forecast_usd,
     }  # fmt: skip
     return facts | {"corrected_usd": alert.withdrawn_usd} if note is Note.WITHDRAWN else facts

@@ -49,6 +49,8 @@ class Budget(Base):
     thresholds: Mapped[list[int]] = mapped_column(sa.JSON)
     # Dollars as text, as JSON knows no exact numbers. Empty: made before there were any.
     thresholds_usd: Mapped[list[str] | None] = mapped_column(sa.JSON(none_as_null=True))
+    # Per cent of the limit that the forecast may reach.
+    thresholds_forecast: Mapped[list[int] | None] = mapped_column(sa.JSON(none_as_null=True))
     notify: Mapped[list[str]] = mapped_column(sa.JSON)
     zone: Mapped[str] = mapped_column(sa.String(64))
     period: Mapped[Period] = mapped_column(words(Period), default=Period.MONTH, server_default=Period.MONTH.value)
@@ -78,6 +80,11 @@ class Budget(Base):
     def marks(self) -> list[Threshold]:
         """Its thresholds, those in per cent first."""
         return _marks(self.thresholds, self.thresholds_usd)
+
+    @property
+    def forecast_marks(self) -> list[Threshold]:
+        """Its thresholds on what is forecast."""
+        return [Threshold(percent=each, forecast=True) for each in self.thresholds_forecast or ()]
 
 
 class BudgetTerms(Base):
@@ -134,7 +141,7 @@ class Alert(Base):
     """One crossing: at most one per budget, window, person, threshold and generation. The figures are those of the moment.
 
     `threshold` is in per cent, 0 where `threshold_usd` says dollars. `person_id`: of a budget for each person,
-    who crossed it; '' otherwise.
+    who crossed it; '' otherwise. `on_forecast`: it is not the spend that reached the threshold, but `forecast_usd`.
     `late`: the window was over when the data arrived. `superseded`: a higher threshold was crossed at the same moment and
     speaks for this one. `withdrawn_at`: a correction took the spend below the threshold again.
     """
@@ -147,12 +154,14 @@ class Alert(Base):
     person_id: Mapped[str] = mapped_column(sa.String(40), default="", server_default=sa.text("''"))
     threshold: Mapped[int]
     threshold_usd: Mapped[Decimal] = mapped_column(Money, default=Decimal(0), server_default="0")
+    on_forecast: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     generation: Mapped[int]
     label: Mapped[str] = mapped_column(sa.String(320))
     limit_usd: Mapped[Decimal] = mapped_column(Money)
     spent_usd: Mapped[Decimal] = mapped_column(Money)
     billed_usd: Mapped[Decimal] = mapped_column(Money)
     estimated_usd: Mapped[Decimal] = mapped_column(Money)
+    forecast_usd: Mapped[Decimal | None] = mapped_column(Money)
     late: Mapped[bool]
     superseded: Mapped[bool]
     raised_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
@@ -161,14 +170,21 @@ class Alert(Base):
 
     __table_args__ = (
         sa.UniqueConstraint(
-            "budget_id", "window", "person_id", "threshold", "threshold_usd", "generation", name="uq_alerts_person_threshold"
+            "budget_id",
+            "window",
+            "person_id",
+            "threshold",
+            "threshold_usd",
+            "generation",
+            "on_forecast",
+            name="uq_alerts_forecast_threshold",
         ),
     )
 
     @property
     def reached(self) -> Threshold:
         """The threshold."""
-        return Threshold(self.threshold, self.threshold_usd or Decimal(0))
+        return Threshold(self.threshold, self.threshold_usd or Decimal(0), self.on_forecast)
 
 
 def _marks(percents: list[int], amounts: list[str] | None) -> list[Threshold]:

@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from govern.budgets import rules
+from govern.budgets import ahead, rules
 from govern.budgets.models import Alert, Budget
 from govern.budgets.rules import Threshold
 from govern.budgets.standing import Standing, at_windows
@@ -19,11 +20,16 @@ from govern.budgets.windows import Window
 
 @dataclass(frozen=True)
 class News:
-    """What a look at one budget's window found: thresholds to raise, and raised alerts that no longer hold."""
+    """What a look at one budget's window found: thresholds to raise, and raised alerts that no longer hold.
+
+    `foreseen`: thresholds that are not reached, but that what is `likely` at the end of the window reaches, in dollars.
+    """
 
     standing: Standing
     crossed: list[Threshold]
     undone: list[Alert]
+    foreseen: list[Threshold]
+    likely: Decimal | None
 
 
 def look(session: Session, pairs: Sequence[tuple[Budget, Window]], now: datetime) -> Iterator[News]:
@@ -39,5 +45,18 @@ def look(session: Session, pairs: Sequence[tuple[Budget, Window]], now: datetime
         mine = [alert for alert in mine if alert.generation == limit.generation]
         told = {alert.reached for alert in mine}
         crossed = [each for each in rules.crossed(spent, limit.usd, standing.marks) if each not in told]
-        undone = [a for a in mine if a.withdrawn_at is None and not rules.crossed(spent, a.limit_usd, [a.reached])]
-        yield News(standing, crossed, undone)
+        undone = [
+            alert for alert in mine
+            if alert.withdrawn_at is None and not alert.on_forecast and not rules.crossed(spent, alert.limit_usd, [alert.reached])
+        ]  # fmt: skip
+        # What is reached is told of by the spend; a forecast of it is no news any more.
+        waiting = [each for each in standing.budget.forecast_marks if each not in told and spent < each.amount(limit.usd)]
+        likely = _likely(session, standing, now) if waiting else None
+        yield News(standing, crossed, undone, rules.crossed(likely, limit.usd, waiting) if likely is not None else [], likely)
+
+
+def _likely(session: Session, standing: Standing, now: datetime) -> Decimal | None:
+    """What is forecast of the window of now."""
+    if not standing.window.start <= now < standing.window.end:
+        return None
+    return ahead.forecasts(session, [standing], now)[0].likely

@@ -149,7 +149,7 @@ def _changes(wanted: Budget) -> Changes:
     amounts = [mark.usd for mark in wanted.marks if mark.usd]
     terms: Changes = {
         "name": wanted.name, "amount_usd": wanted.amount_usd, "thresholds": wanted.thresholds, "thresholds_usd": amounts,
-        "notify": wanted.notify,
+        "thresholds_forecast": wanted.thresholds_forecast or [], "notify": wanted.notify,
     }  # fmt: skip
     return cast("Changes", terms | asdict(wanted.calendar))
 

@@ -19,10 +19,14 @@ _MAIL: Final = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\".]+")
 
 @dataclass(frozen=True)
 class Threshold:
-    """When to tell: at so many per cent of the limit, or at so many dollars. The other one is 0."""
+    """When to tell: at so many per cent of the limit, or at so many dollars. The other one is 0.
+
+    `forecast`: when what is likely at the end of the window reaches it, and not only what was spent.
+    """
 
     percent: int = 0
     usd: Decimal = Decimal(0)
+    forecast: bool = False
 
     def amount(self, limit: Decimal) -> Decimal:
         """The dollars at which it is reached."""
@@ -30,8 +34,9 @@ class Threshold:
 
     @property
     def words(self) -> str:
-        """For people: "80 %", "$500.00"."""
-        return f"{self.percent} %" if self.percent else dollars(self.usd)
+        """For people: "80 %", "$500.00", "100 % by forecast"."""
+        reached = f"{self.percent} %" if self.percent else dollars(self.usd)
+        return f"{reached} by forecast" if self.forecast else reached
 
 
 def crossed(spent: Decimal, limit: Decimal, thresholds: Iterable[Threshold]) -> list[Threshold]:
@@ -118,6 +123,15 @@ def check_thresholds(percents: Sequence[int], amounts: Sequence[Decimal]) -> tup
             {"thresholds": "1 to 20, with those in dollars; whole numbers from 1 to 1000."},
         )
     return found, dollar
+
+
+def check_forecast(percents: Sequence[int]) -> list[int]:
+    """Whole per cents that a forecast may reach, each once, ascending; there may be none. Raises InvalidInput."""
+    found = sorted(set(percents))
+    if len(found) > 20 or (found and (found[0] < 1 or found[-1] > 1000)):
+        sentence = "Give at most 20 thresholds on the forecast, between 1 and 1000 per cent."
+        raise InvalidInput(sentence, {"thresholds_forecast": "At most 20 whole numbers from 1 to 1000."})
+    return found
 
 
 def check_addresses(addresses: Sequence[str]) -> list[str]:

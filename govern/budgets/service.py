@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final, Unpack
 
 import sqlalchemy as sa
@@ -83,7 +84,9 @@ def evaluate_all(unit_of_work: UnitsOfWork) -> dict[str, int]:
     """
     with unit_of_work.reading() as session:
         budgets = queries.active_budgets(session)
-        due = {news.standing.budget.id for news in _look(session, budgets, utcnow()) if news.crossed or news.undone}
+        due = {
+            news.standing.budget.id for news in _look(session, budgets, utcnow()) if news.crossed or news.undone or news.foreseen
+        }
         looked = len(budgets)
     if not due:
         return {"budgets": looked, "alerts": 0, "withdrawn": 0}
@@ -102,6 +105,7 @@ def evaluate(uow: UnitOfWork, budget_ids: Iterable[str] | None = None) -> dict[s
     counts["budgets"] = len(budgets)
     for news in _look(uow.session, budgets, uow.now):
         counts["alerts"] += _raise(uow, news.standing, news.crossed)
+        counts["alerts"] += _raise(uow, news.standing, news.foreseen, news.likely)
         counts["withdrawn"] += _withdraw(uow, news.standing, news.undone)
     return dict(counts)
 
@@ -131,8 +135,8 @@ def _look(session: Session, budgets: Sequence[Budget], now: datetime) -> Iterato
     return look(session, pairs, now)
 
 
-def _raise(uow: UnitOfWork, standing: Standing, thresholds: Sequence[Threshold]) -> int:
-    """Insert the alerts; the highest one speaks for all that were crossed at the same moment."""
+def _raise(uow: UnitOfWork, standing: Standing, thresholds: Sequence[Threshold], likely: Decimal | None = None) -> int:
+    """Insert the alerts; the highest one speaks for all that were crossed at the same moment. `likely`: of a forecast."""
     budget, spent, won = standing.budget, standing.spent, 0
     for threshold in thresholds:
         alert_id = uow.new_id("alr")
@@ -141,6 +145,7 @@ def _raise(uow: UnitOfWork, standing: Standing, thresholds: Sequence[Threshold])
             "budget_id": budget.id, "window": standing.window.key, "person_id": standing.person_id,
             "threshold": threshold.percent, "threshold_usd": threshold.usd, "limit_usd": standing.limit.usd,
             "spent_usd": spent.amount, "billed_usd": spent.billed, "estimated_usd": spent.estimated,
+            "on_forecast": threshold.forecast, "forecast_usd": likely,
         }  # fmt: skip
         rest: dict[str, Any] = {
             "id": alert_id, "generation": standing.limit.generation, "label": standing.label[:320], "superseded": not speaks,

@@ -10,13 +10,16 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from govern.budgets import ahead, backtest, queries
+from govern.budgets import ahead, backtest, drafts, queries, service
 from govern.budgets.forecast import HISTORY_DAYS, LEAST_DAYS, Forecast, forecast
-from govern.budgets.models import ForecastTest
+from govern.budgets.messages import compose
+from govern.budgets.models import Alert, ForecastTest, Note
 from govern.budgets.standing import standings
 from govern.core.clock import utcnow
+from govern.core.errors import InvalidInput
 from govern.usage.sync import run_costs
 from tests.budgets.conftest import Money
+from tests.given import ADMIN
 from tests.usage.reported import billed
 
 MONDAY = date(2026, 3, 2)
@@ -150,3 +153,31 @@ def test_forecasts_of_windows_that_are_over_are_tested_once(money: Money) -> Non
     backtest.run(money.govern.unit_of_work)
     with money.govern.unit_of_work.reading() as session:
         assert session.scalars(sa.select(ForecastTest).where(ForecastTest.window == "2026-W09")).all() == []
+
+
+def test_a_forecast_that_reaches_a_threshold_tells_once(money: Money) -> None:
+    budget = money.budget(Decimal(250), [80], thresholds_forecast=[150, 90, 95, 20])
+    money.budget(Decimal(250), [80], name="each", scope="organization", scope_id=None, per_person=True, thresholds_forecast=[1])
+    assert money.evaluate() == {"budgets": 2, "alerts": 0, "withdrawn": 0}
+    bill(money, date(2026, 1, 5), date(2026, 3, 10))
+    # 66 dollars are spent, 26 %, and 238 are likely, 95.2 %: 20 % is reached already, 150 % is not.
+    assert [money.evaluate()["alerts"] for _ in range(2)] == [2, 0]
+    with money.govern.unit_of_work.reading() as session:
+        lower, higher = session.scalars(sa.select(Alert).order_by(Alert.threshold)).all()
+        message = compose(higher, budget, Note.CROSSED, message_id="m", web_url="https://g.example")
+    assert [(each.threshold, each.on_forecast, each.superseded) for each in (lower, higher)] == [
+        (90, True, True),
+        (95, True, False),
+    ]
+    assert (higher.forecast_usd, higher.spent_usd) == (Decimal(238), Decimal(66))
+    assert message.subject == "Forecast: Search will use 95 % of its March budget"
+    assert "$238.00 of $250.00. The threshold of 95 % by forecast is reached." in message.text
+    with money.govern.unit_of_work(ADMIN) as uow:
+        service.change_budget(uow, budget.id, thresholds_forecast=[])
+        assert drafts.facts(queries.get(uow.session, budget.id))["thresholds_forecast"] == []
+        with pytest.raises(InvalidInput):
+            service.change_budget(uow, budget.id, thresholds_forecast=[0])
+    bill(money, date(2026, 1, 5), date(2026, 3, 9), restless={date(2026, 3, 8): "180"})
+    assert money.evaluate()["alerts"] == 1
+    with money.govern.unit_of_work.reading() as session:
+        assert [alert.on_forecast for alert in session.scalars(sa.select(Alert).where(Alert.threshold == 80))] == [False]

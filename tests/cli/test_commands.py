@@ -203,12 +203,12 @@ def test_budgets_are_made_listed_and_retired(command: Govern, project: str) -> N
     tried = command("budgets create each --usd 9 --each --dry-run")
     assert tried.out == "Nobody would be over today, and no alert would be sent at once. Nothing is saved.\n"
     assert command("budgets change --usd 8 --dry-run", made.json["id"]).out.startswith("It would not be over today")
-    changed = command("budgets change --name Years --at 50 --json", made.json["id"]).json
+    changed = command("budgets change --name Years --at 50 --at-forecast 100 --json", made.json["id"]).json
     assert (changed["name"], changed["amount_usd"]) == ("Years", "9.00")
     until = utcnow() + timedelta(days=2)
     assert "is raised until the end of" in command(f"budgets raise --by 3 --until {until:%Y-%m-%d}", made.json["id"]).out
     raised = command("budgets list --json").json["items"][0]
-    assert (raised["limit_usd"], raised["amount_usd"], raised["at"]) == ("12.00", "9.00", ["50 %", "$7.50"])
+    assert (raised["limit_usd"], raised["amount_usd"], raised["at"]) == ("12.00", "9.00", ["50 %", "$7.50", "100 % by forecast"])
     assert (listed["label"], listed["per"], listed["window"][4:8]) == ("Model gpt-5", "a fiscal year", "-07/")
     assert command("budgets retire", made.json["id"]).code == 0
     assert command("budgets").out == "There are no budgets yet. Make one with `govern budgets create`.\n"

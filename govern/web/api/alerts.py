@@ -48,6 +48,10 @@ class AlertOut(Schema):
     window = ma.fields.String(required=True)
     person = ma.fields.String(allow_none=True, metadata={"description": "Of a budget for each person: who crossed it."})
     threshold = ma.fields.Integer(required=True, allow_none=True, metadata={"description": "Per cent of the limit."})
+    on_forecast = ma.fields.Boolean(
+        required=True, metadata={"description": "Not the spend reached the threshold, but what is likely at the window's end."}
+    )
+    forecast_usd = Usd(required=True, allow_none=True)
     threshold_usd = Usd(required=True, allow_none=True, metadata={"description": "Dollars; the threshold is either of the two."})
     label = ma.fields.String(required=True)
     limit_usd = Usd(required=True)

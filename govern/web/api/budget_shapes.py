@@ -23,6 +23,10 @@ class BudgetChange(Schema):
         Usd(metadata=MONEY_IN), validate=ma.validate.Length(max=20),
         metadata={"description": "US dollars. There is at least one threshold of either kind."},
     )  # fmt: skip
+    thresholds_forecast = ma.fields.List(
+        _THRESHOLDS, validate=ma.validate.Length(max=20),
+        metadata={"description": "Whole per cent that the forecast of the window's end may reach."},
+    )  # fmt: skip
     notify = ma.fields.List(Text(3, 320), validate=ma.validate.Length(max=50), metadata={"description": "Addresses."})
     zone = Text(1, 64, metadata={"description": "The time zone whose days count.", "example": "Europe/Berlin"})
     period = ma.fields.Enum(Period, by_value=True, metadata={"description": "How long a window is; weeks begin on Monday."})
@@ -121,6 +125,7 @@ class BudgetOut(Schema):
     amount_usd = Usd(required=True)
     thresholds = ma.fields.List(ma.fields.Integer(), required=True)
     thresholds_usd = ma.fields.List(Usd(), required=True)
+    thresholds_forecast = ma.fields.List(ma.fields.Integer(), required=True)
     notify = ma.fields.List(ma.fields.String(), required=True)
     zone = ma.fields.String(required=True)
     period = ma.fields.Enum(Period, by_value=True, required=True)

@@ -80,6 +80,7 @@ def _fields(session: Session, rows: Sequence[Budget], found: preview.Preview | N
             window_starts_at=standing.window.start, window_ends_at=standing.window.end,
             spent_usd=standing.spent.amount, billed_usd=standing.spent.billed, estimated_usd=standing.spent.estimated,
             limit_usd=standing.limit.usd, thresholds_usd=[mark.usd for mark in standing.budget.marks if mark.usd],
+            thresholds_forecast=standing.budget.thresholds_forecast or [],
             raises=[each for each in raised.get(standing.budget.id, ()) if each.starts_at <= now < each.ends_at],
             forecast=None if standing.budget.retired_at else {
                 "low_usd": likely.low, "likely_usd": likely.likely, "high_usd": likely.high, "why": likely.why or None,

@@ -113,6 +113,7 @@ def edit(budget_id: str) -> str:
     values = {
         "name": budget.name, "amount_usd": f"{budget.amount_usd.normalize():f}", "zone": budget.zone,
         "thresholds": ", ".join(str(each) for each in budget.thresholds), "notify": ", ".join(budget.notify),
+        "thresholds_forecast": ", ".join(str(each) for each in budget.thresholds_forecast or ()),
         "thresholds_usd": ", ".join(budget.thresholds_usd or ()), "period": budget.period.value,
         "year_starts": str(budget.year_starts), "days": str(budget.days or ""),
         "anchor": budget.anchor.isoformat() if budget.anchor else "",
@@ -192,6 +193,7 @@ def _wanted() -> dict[str, Any]:
         "amount_usd": _amount("amount_usd"),
         "thresholds": percents,
         "thresholds_usd": amounts,
+        "thresholds_forecast": rules.check_forecast(_whole_numbers(forms.text("thresholds_forecast"), "thresholds_forecast")),
         "notify": rules.check_addresses([part for part in forms.text("notify", most=4000).replace(",", " ").split() if part]),
     } | _windows()
 
@@ -224,10 +226,10 @@ def _amounts(field: str) -> list[Decimal]:
     return [_amount(field, part) for part in parts]
 
 
-def _whole_numbers(text: str) -> list[int]:
+def _whole_numbers(text: str, field: str = "thresholds") -> list[int]:
     parts = text.replace("%", " ").replace(",", " ").split()
     if not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):
-        raise InvalidInput("Thresholds are whole per cents.", {"thresholds": "Write them like 50, 80, 100."})
+        raise InvalidInput("Thresholds are whole per cents.", {field: "Write them like 50, 80, 100."})
     return [int(part) for part in parts]
 
 

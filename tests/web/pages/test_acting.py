@@ -329,7 +329,7 @@ def test_a_budget_is_previewed_made_changed_and_retired(door: Door, admin: Reade
     values = {
         "name": "All of it", "scope": "organization", "amount_usd": "$1,500.50", "thresholds": "50, 80 100%",
         "notify": "a@acme.example, b@acme.example", "zone": "Europe/Berlin", "period": "quarter", "year_starts": "2",
-        "days": "14", "thresholds_usd": "$900, 1000.5",
+        "days": "14", "thresholds_usd": "$900, 1000.5", "thresholds_forecast": "100, 120 %",
     }  # fmt: skip
     preview = admin.send("/budgets/new", "/budgets", values | {"preview": "yes"})
     assert "Nothing is saved yet" in preview.text
@@ -339,7 +339,7 @@ def test_a_budget_is_previewed_made_changed_and_retired(door: Door, admin: Reade
     budget = only(door, Budget)
     assert (budget.amount_usd, budget.thresholds, budget.zone) == (Decimal("1500.5"), [50, 80, 100], "Europe/Berlin")
     assert budget.notify == ["a@acme.example", "b@acme.example"]
-    assert budget.thresholds_usd == ["900", "1000.5"]
+    assert (budget.thresholds_usd, budget.thresholds_forecast) == (["900", "1000.5"], [100, 120])
     assert budget.calendar == Calendar(Period.QUARTER, "Europe/Berlin", 2)
     edit = admin.get(f"/budgets/{budget.id}/edit")
     assert value_of(edit, "amount_usd") == "1500.5"
