@@ -137,11 +137,22 @@ class ForecastTest(Base):
     tested_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
+class AlertState(StrEnum):
+    """What an alert waits for. A snoozed one is open again when its time is over."""
+
+    OPEN = "open"
+    SNOOZED = "snoozed"
+    ACKNOWLEDGED = "acknowledged"
+    WITHDRAWN = "withdrawn"
+    SUPERSEDED = "superseded"
+
+
 class Alert(Base):
     """One crossing: at most one per budget, window, person, threshold and generation. The figures are those of the moment.
 
     `threshold` is in per cent, 0 where `threshold_usd` says dollars. `person_id`: of a budget for each person,
     who crossed it; '' otherwise. `on_forecast`: it is not the spend that reached the threshold, but `forecast_usd`.
+    `acknowledged_by`: the actor; `assigned_to`: the person who is to look at it.
     `late`: the window was over when the data arrived. `superseded`: a higher threshold was crossed at the same moment and
     speaks for this one. `withdrawn_at`: a correction took the spend below the threshold again.
     """
@@ -167,6 +178,10 @@ class Alert(Base):
     raised_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
     withdrawn_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     withdrawn_usd: Mapped[Decimal | None] = mapped_column(Money)
+    acknowledged_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    acknowledged_by: Mapped[str | None] = mapped_column(sa.String(120))
+    snoozed_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    assigned_to: Mapped[str | None] = mapped_column(sa.String(40))
 
     __table_args__ = (
         sa.UniqueConstraint(
@@ -185,6 +200,17 @@ class Alert(Base):
     def reached(self) -> Threshold:
         """The threshold."""
         return Threshold(self.threshold, self.threshold_usd or Decimal(0), self.on_forecast)
+
+    def state(self, now: datetime) -> AlertState:
+        """What it waits for at that moment. No job ends a snooze: it is a question of the time."""
+        if self.withdrawn_at is not None:
+            return AlertState.WITHDRAWN
+        if self.superseded:
+            return AlertState.SUPERSEDED
+        if self.acknowledged_at is not None:
+            return AlertState.ACKNOWLEDGED
+        snoozed = self.snoozed_until is not None and self.snoozed_until > now
+        return AlertState.SNOOZED if snoozed else AlertState.OPEN
 
 
 def _marks(percents: list[int], amounts: list[str] | None) -> list[Threshold]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from govern.budgets.models import Alert, Budget, BudgetRaise, BudgetTerms, Delivery, Scope
+from govern.budgets.models import Alert, AlertState, Budget, BudgetRaise, BudgetTerms, Delivery, Scope
+from govern.core.clock import utcnow
 from govern.core.errors import NotFound
 from govern.usage.bulk import batched
 
@@ -112,8 +114,10 @@ def find_alerts(
     budget_id: str | None = None,
     budget_ids: Sequence[str] | None = None,
     person_ids: Sequence[str] = (),
+    state: AlertState | None = None,
+    assigned_to: str | None = None,
 ) -> Sequence[Alert]:
-    """Alerts, newest first, older than the id `after`; of these budgets, or about these people."""
+    """Alerts, newest first, older than the id `after`; of these budgets, or about these people. A state is that of now."""
     query = sa.select(Alert).order_by(Alert.id.desc()).limit(limit)
     if after:
         query = query.where(Alert.id < after)
@@ -121,7 +125,24 @@ def find_alerts(
         query = query.where(Alert.budget_id == budget_id)
     if budget_ids is not None:
         query = query.where(sa.or_(Alert.budget_id.in_(budget_ids), Alert.person_id.in_(person_ids)))
+    if state:
+        query = query.where(*_in_state(state, utcnow()))
+    if assigned_to:
+        query = query.where(Alert.assigned_to == assigned_to)
     return session.scalars(query).all()
+
+
+def _in_state(state: AlertState, now: datetime) -> list[sa.ColumnElement[bool]]:
+    """`Alert.state` as conditions."""
+    if state is AlertState.WITHDRAWN:
+        return [Alert.withdrawn_at.is_not(None)]
+    speaks: list[sa.ColumnElement[bool]] = [Alert.withdrawn_at.is_(None), Alert.superseded.is_(state is AlertState.SUPERSEDED)]
+    if state is AlertState.SUPERSEDED:
+        return speaks
+    if state is AlertState.ACKNOWLEDGED:
+        return [*speaks, Alert.acknowledged_at.is_not(None)]
+    snoozed = sa.and_(Alert.snoozed_until.is_not(None), Alert.snoozed_until > now)
+    return [*speaks, Alert.acknowledged_at.is_(None), snoozed if state is AlertState.SNOOZED else sa.not_(snoozed)]
 
 
 def deliveries(session: Session, alert_ids: Sequence[str]) -> dict[str, list[Delivery]]:

@@ -14,6 +14,7 @@ from govern.budgets.models import Budget, Scope
 from govern.budgets.standing import of_people, standings
 from govern.budgets.windows import LONGEST, Period
 from govern.cli import host, output
+from govern.cli.alerts import list_alerts
 from govern.cli.budget_files import apply_file, plan_file
 from govern.core.clock import utcnow
 from govern.core.errors import Conflict, InvalidInput
@@ -59,6 +60,7 @@ def list_budgets(retired: bool = False, as_json: bool = False) -> None:
 
 budgets.add_command(plan_file)
 budgets.add_command(apply_file)
+budgets.add_command(list_alerts, "alerts")
 
 
 def _terms(command: Callable[..., None]) -> Callable[..., None]:
@@ -236,32 +238,6 @@ def retire(budget_id: str, reason: str | None) -> None:
     with host.opened() as govern, govern.unit_of_work(host.host_actor()) as uow:
         service.retire_budget(uow, budget_id, reason=reason)
     click.echo(f"{budget_id} is not watched any more.")
-
-
-@budgets.command()
-@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
-@host.as_json
-def alerts(limit: int, as_json: bool) -> None:
-    """Thresholds that were reached, newest first, and who was told."""
-    with host.opened() as govern, govern.unit_of_work.reading() as session:
-        found = queries.find_alerts(session, limit=limit)
-        sent = queries.deliveries(session, [alert.id for alert in found])
-        rows = [
-            {
-                "id": alert.id, "budget_id": alert.budget_id, "label": alert.label, "window": alert.window,
-                "threshold": alert.reached.percent or None, "threshold_usd": alert.reached.usd or None,
-                "reached": alert.reached.words, "limit_usd": alert.limit_usd, "spent_usd": alert.spent_usd,
-                "raised_at": alert.raised_at, "withdrawn_at": alert.withdrawn_at,
-                "told": [f"{delivery.address} ({delivery.state.value})" for delivery in sent[alert.id]],
-            }
-            for alert in found
-        ]  # fmt: skip
-    columns = {
-        "raised_at": "At (UTC)", "label": "Of", "window": "Window", "reached": "Reached", "spent_usd": "Used",
-        "limit_usd": "Of USD",
-        "told": "Told",
-    }  # fmt: skip
-    output.show(rows, columns, as_json=as_json, empty="No threshold was reached yet.")
 
 
 @budgets.command("send-again")

@@ -16,6 +16,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "approvals": ("govern.cli.approvals:approvals", "List and decide what waits for an approval."),
     "audit": ("govern.cli.audit:audit", "Verify and read the audit log."),
     "batches": ("govern.cli.batches:batches", "See lists of people that were removed or invited together."),
+    "alerts": ("govern.cli.alerts:alerts", "Thresholds that were reached: acknowledge, snooze, assign."),
     "budgets": ("govern.cli.budgets:budgets", "List, create and retire budgets; see alerts."),
     "costs": ("govern.cli.report:costs", "Dollars, billed and estimated, by any groups."),
     "db": ("govern.cli.database:db", "Bring the database to the newest schema, or check it."),

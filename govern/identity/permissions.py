@@ -53,6 +53,7 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "budgets:read": "See budgets.",
         "budgets:write": "Create, change and retire budgets.",
         "alerts:read": "See budget alerts and where they were sent.",
+        "alerts:write": "Acknowledge, snooze and assign budget alerts.",
         "findings:read": "See findings and the whole inventory.",
         "findings:write": "Accept, assign and fix findings.",
         "audit:read": "Read the audit log.",
@@ -80,7 +81,7 @@ _EMPLOYEE: Final = dict.fromkeys(
 _MANAGER: Final = _EMPLOYEE | dict.fromkeys(
     (
         "members:read", "projects:read", "keys:read", "keys:issue", "keys:revoke", "approvals:read", "usage:read", "budgets:read",
-        "alerts:read",
+        "alerts:read", "alerts:write",
     ),
     Reach.REPORTS,
 )  # fmt: skip

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 
 from govern.approvals import queries as approvals
 from govern.approvals.models import Approval
+from govern.budgets import queries as budgets
+from govern.budgets.models import Alert
 from govern.core.clock import utcnow
 from govern.core.errors import NotAllowed, NotFound
 from govern.identity import queries as identity
@@ -93,6 +95,17 @@ def approval(permission: str, approval_id: str) -> Approval:
     me = current_principal().person_id
     if row.requested_by != current_principal().actor_id and me not in {each.id for each in approvals.approvers(reads(), row.id)}:
         raise NotFound(f"There is no approval {approval_id!r}.")
+    return row
+
+
+def alert(permission: str, alert_id: str, *, in_projects: bool = True) -> Alert:
+    """The alert. Raises NotFound unless it is about somebody within reach, or (`in_projects`) about a project of theirs."""
+    row, people = budgets.get_alert(reads(), alert_id), people_within(permission)
+    if people is None or row.person_id in people:
+        return row
+    projects = projects_within(permission) if in_projects else None
+    if not budgets.within(budgets.get(reads(), row.budget_id), [*people, *(projects or ())]):
+        raise NotFound(f"There is no alert {alert_id!r}.")
     return row
 
 

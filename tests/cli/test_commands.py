@@ -109,6 +109,14 @@ def test_spend_is_told_and_written_to_files(command: Govern, world: World, opena
     assert alert["told"] == ["it@acme.example (failed)"]  # no mail is set up here
     assert "sends it to it@acme.example again" in command("budgets send-again", alert["id"]).out
     assert command("budgets send-again", alert["id"]).code == 4  # under way
+    soon = (utcnow() + timedelta(days=2)).date()
+    assert f"rests until {soon} 00:00 UTC" in command("alerts snooze", alert["id"], "--until", str(soon)).out
+    assert command("alerts reopen", alert["id"], "--json").json["state"] == "open"
+    assert command("alerts assign", alert["id"], EVE).code == 0
+    assert "is acknowledged" in command("alerts acknowledge", alert["id"]).out
+    [row] = command("alerts list --state acknowledged --json").json["items"]
+    assert row["id"] == alert["id"]
+    assert alert["id"] in command("alerts").out
     assert command("report chargeback 2026-13").code == 2
     assert command("costs --person nobody@acme.example").code == 4
 

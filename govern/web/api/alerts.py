@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import marshmallow as ma
@@ -10,9 +10,11 @@ from flask import Response
 from flask.views import MethodView
 from sqlalchemy.orm import Session
 
-from govern.budgets import queries, service
-from govern.budgets.models import Alert, Budget, Delivery, Note
+from govern.budgets import handling, queries, service
+from govern.budgets.models import Alert, AlertState, Delivery, Note
+from govern.core.clock import utcnow
 from govern.core.errors import NotFound
+from govern.core.uow import UnitOfWork
 from govern.notices.models import Channel, DeliveryState
 from govern.web import scope
 from govern.web.access import reads, requires
@@ -20,7 +22,7 @@ from govern.web.api import paging
 from govern.web.api.acting import Answer, carry_out
 from govern.web.api.blueprint import ApiBlueprint
 from govern.web.api.budgets import visible_scopes
-from govern.web.api.shapes import Id, PageQuery, Schema, Usd, instant, maybe_instant, maybe_text, page_of, with_more
+from govern.web.api.shapes import Id, PageQuery, Schema, Usd, Who, instant, maybe_instant, maybe_text, page_of, with_more
 
 blueprint = ApiBlueprint("alerts", "Thresholds that were crossed.")
 
@@ -63,6 +65,11 @@ class AlertOut(Schema):
     raised_at = instant(required=True)
     withdrawn_at = maybe_instant()
     withdrawn_usd = Usd(allow_none=True)
+    state = ma.fields.Enum(AlertState, by_value=True, required=True)
+    acknowledged_at = maybe_instant()
+    acknowledged_by = maybe_text()
+    snoozed_until = maybe_instant()
+    assigned_to = ma.fields.String(allow_none=True, metadata={"description": "The person who is to look at it."})
     deliveries = ma.fields.List(ma.fields.Nested(DeliveryOut), required=True)
 
 
@@ -70,14 +77,28 @@ class AlertsQuery(PageQuery):
     """What to list."""
 
     budget = Id()
+    state = ma.fields.Enum(AlertState, by_value=True, metadata={"description": "The state of now."})
+    assigned_to = Id()
+
+
+class SnoozeIn(Schema):
+    """Until when; at most 90 days from now."""
+
+    until = instant(required=True)
+
+
+class AlertAssignIn(Schema):
+    """Who is to look at it."""
+
+    person = Who(required=True)
 
 
 def _fields(session: Session, rows: Sequence[Alert]) -> list[dict[str, Any]]:
-    sent = queries.deliveries(session, [row.id for row in rows])
+    sent, now = queries.deliveries(session, [row.id for row in rows]), utcnow()
     return [
         with_more(
             AlertOut, row, deliveries=sent[row.id], person=row.person_id or None, threshold=row.reached.percent or None,
-            threshold_usd=row.reached.usd or None,
+            threshold_usd=row.reached.usd or None, state=row.state(now),
         )
         for row in rows
     ]  # fmt: skip
@@ -90,12 +111,13 @@ def _visible_budgets() -> list[str] | None:
     return [row.id for row in queries.find_budgets(reads(), scope_ids=within, retired=True, limit=10_000)]
 
 
-def _visible(alert_id: str) -> Alert:
-    row = queries.get_alert(reads(), alert_id)
-    within = visible_scopes("alerts:read")
-    if row.person_id not in (within or ()) and not queries.within(reads().get_one(Budget, row.budget_id), within):
-        raise NotFound(f"There is no alert {alert_id!r}.")
-    return row
+def _handle(alert_id: str, command: Callable[[UnitOfWork], Alert]) -> Response:
+    """Do it, where the asker may. A project's alert is nobody's alone, so that takes the permission over anyone."""
+    scope.alert("alerts:write", alert_id, in_projects=False)
+    return carry_out(
+        lambda uow: command(uow).id,
+        lambda session, subject: Answer(AlertOut().dump(_fields(session, [queries.get_alert(session, subject)])[0])),
+    )
 
 
 @blueprint.route("")
@@ -109,7 +131,8 @@ class Alerts(MethodView):
         """List alerts, newest first."""
         rows = queries.find_alerts(
             reads(), after=paging.after_id(args.get("cursor")), limit=args["limit"] + 1, budget_id=args.get("budget"),
-            budget_ids=_visible_budgets(), person_ids=scope.people_within("alerts:read") or (),
+            budget_ids=_visible_budgets(), person_ids=scope.people_within("alerts:read") or (), state=args.get("state"),
+            assigned_to=args.get("assigned_to"),
         )  # fmt: skip
         items, following = paging.page(rows, args["limit"], lambda row: row.id)
         return {"items": _fields(reads(), items), "next": following}
@@ -123,7 +146,53 @@ class OneAlert(MethodView):
     @blueprint.response(200, AlertOut)
     def get(self, alert_id: str) -> dict[str, Any]:
         """Show an alert and what was sent about it."""
-        return _fields(reads(), [_visible(alert_id)])[0]
+        return _fields(reads(), [scope.alert("alerts:read", alert_id)])[0]
+
+
+@blueprint.route("/<id:alert_id>/acknowledge")
+class Acknowledgement(MethodView):
+    """Somebody deals with it."""
+
+    @requires("alerts:write")
+    @blueprint.response(200, AlertOut)
+    def post(self, alert_id: str) -> Response:
+        """Acknowledge an alert. Repeating it changes nothing."""
+        return _handle(alert_id, lambda uow: handling.acknowledge(uow, alert_id))
+
+
+@blueprint.route("/<id:alert_id>/snooze")
+class Snooze(MethodView):
+    """Not now."""
+
+    @requires("alerts:write")
+    @blueprint.arguments(SnoozeIn)
+    @blueprint.response(200, AlertOut)
+    def post(self, args: dict[str, Any], alert_id: str) -> Response:
+        """Let an alert rest until then; afterwards it is open again."""
+        return _handle(alert_id, lambda uow: handling.snooze(uow, alert_id, until=args["until"]))
+
+
+@blueprint.route("/<id:alert_id>/assign")
+class Assignment(MethodView):
+    """Whose it is."""
+
+    @requires("alerts:write")
+    @blueprint.arguments(AlertAssignIn)
+    @blueprint.response(200, AlertOut)
+    def post(self, args: dict[str, Any], alert_id: str) -> Response:
+        """Give an alert to somebody to look at."""
+        return _handle(alert_id, lambda uow: handling.assign(uow, alert_id, args["person"]))
+
+
+@blueprint.route("/<id:alert_id>/reopen")
+class Reopening(MethodView):
+    """Open again."""
+
+    @requires("alerts:write")
+    @blueprint.response(200, AlertOut)
+    def post(self, alert_id: str) -> Response:
+        """Take an acknowledgement or a snooze back."""
+        return _handle(alert_id, lambda uow: handling.reopen(uow, alert_id))
 
 
 @blueprint.route("/<id:alert_id>/deliveries/<id:delivery_id>/send")

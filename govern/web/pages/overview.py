@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from govern.audit import queries as audit
 from govern.audit.models import AuditEvent
 from govern.budgets import queries as budget_queries
-from govern.budgets.models import Alert
+from govern.budgets.models import Alert, AlertState
 from govern.budgets.standing import standings
 from govern.core.clock import utcnow
 from govern.core.uow import ActorKind
@@ -98,14 +98,14 @@ def _words_of(event: AuditEvent) -> str:
 
 
 def _open_alerts(now: datetime) -> list[Alert]:
-    """Crossings of this month that nothing undid; of several at one moment the one that speaks."""
+    """Crossings of this month that nobody has dealt with and nothing undid; of several at one moment the one that speaks."""
     if not current_principal().may("alerts:read"):
         return []
     found = budget_queries.find_alerts(
-        reads(), limit=50, budget_ids=alerts.visible_budget_ids(), person_ids=alerts.visible_people()
+        reads(), limit=50, budget_ids=alerts.visible_budget_ids(), person_ids=alerts.visible_people(), state=AlertState.OPEN
     )
     month = now - timedelta(days=31)
-    return [alert for alert in found if alert.withdrawn_at is None and not alert.superseded and alert.raised_at > month][:6]
+    return [alert for alert in found if alert.raised_at > month][:6]
 
 
 def _clocks(now: datetime) -> list[tuple[str, str, datetime | None, bool]]:

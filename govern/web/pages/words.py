@@ -10,6 +10,7 @@ from typing import Final
 from govern.approvals.models import ApprovalState
 from govern.audit.rules import Outcome
 from govern.batches.models import RowState
+from govern.budgets.models import AlertState
 from govern.findings.models import FindingState, Severity
 from govern.inventory.items import Shown
 from govern.inventory.models import Verdict
@@ -129,6 +130,13 @@ _FINDINGS: Final[Mapping[StrEnum, Word]] = {
     FindingState.FIXED: Word("fixed", "success", "A later look showed it no more."),
     FindingState.GONE: Word("gone", "quiet", "It ended without us."),
 }
+_ALERTS: Final[Mapping[StrEnum, Word]] = {
+    AlertState.OPEN: Word("open", "warning", "It waits for somebody."),
+    AlertState.SNOOZED: Word("snoozed", "quiet", "It is open again when its time is over."),
+    AlertState.ACKNOWLEDGED: Word("acknowledged", "success", "Somebody has seen it and deals with it."),
+    AlertState.WITHDRAWN: Word("withdrawn", "quiet", "A correction took the spend below the threshold again."),
+    AlertState.SUPERSEDED: Word("spoken for", "quiet", "A higher threshold that was crossed at the same moment spoke for it."),
+}
 _SEVERITIES: Final[Mapping[StrEnum, Word]] = {
     Severity.HIGH: Word("high", "danger", "Look today."),
     Severity.MEDIUM: Word("medium", "warning", "Look this week."),
@@ -183,6 +191,7 @@ _ALL: Final[Mapping[type[StrEnum], Mapping[StrEnum, Word]]] = {
     OffboardingState: _REMOVALS,
     FindingState: _FINDINGS,
     Severity: _SEVERITIES,
+    AlertState: _ALERTS,
     Verdict: _VERDICTS,
     LogState: _LOGS,
     Shown: _SHOWN,
@@ -256,6 +265,10 @@ DEEDS: Final[Mapping[str, str]] = {
     "budget.raise_ended": "ended the raise of a budget",
     "alert.raised": "a budget crossed a threshold",
     "alert.withdrawn": "a correction undid an alert",
+    "alert.acknowledged": "acknowledged an alert",
+    "alert.snoozed": "snoozed an alert",
+    "alert.assigned": "gave an alert to somebody",
+    "alert.reopened": "opened an alert again",
     "token.created": "made an API token",
     "token.revoked": "revoked an API token",
     "finding.accepted": "accepted a finding",

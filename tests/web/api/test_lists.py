@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,9 +13,10 @@ from govern.audit.walk import Verdict, verify_lines
 from govern.budgets.models import Alert
 from govern.checkpoints import signing
 from govern.checkpoints.rules import anchors_of
+from govern.core.clock import utcnow
 from govern.core.uow import Actor, ActorKind
 from govern.evidence.rules import read_public
-from tests.given import EVE, MAL, MAX
+from tests.given import ADA, EVE, MAL, MAX
 from tests.web.conftest import CLI, Caller, Door
 
 LISTS = ("members", "projects", "audit-events", "tokens", "jobs", "keys", "invites", "budgets", "people")
@@ -143,7 +145,7 @@ def test_an_alert_about_oneself_is_seen_and_the_budget_of_all_is_not(door: Door)
     assert admin.post("/budgets", body | {"scope": "model", "scope_id": "gpt-5"}).status_code == 422
     ten = Decimal(10)
     with door.govern.unit_of_work(CLI) as uow:
-        for at, who in enumerate((EVE, MAX)):
+        for at, who in enumerate((EVE, MAX, ADA)):
             facts = {"threshold": 80, "generation": 1, "limit_usd": ten, "spent_usd": ten, "billed_usd": ten}
             uow.session.add(
                 Alert(
@@ -151,14 +153,34 @@ def test_an_alert_about_oneself_is_seen_and_the_budget_of_all_is_not(door: Door)
                     estimated_usd=Decimal(0), late=False, superseded=False, raised_at=uow.now, **facts,
                 )
             )  # fmt: skip
-    seen = {role: [item["label"] for item in door.api(role).get("/alerts").get_json()["items"]] for role in ("employee", "admin")}
-    assert seen == {"employee": [EVE], "admin": [MAX, EVE]}
+    seen = {
+        role: [item["label"] for item in door.api(role).get("/alerts").get_json()["items"]]
+        for role in ("employee", "manager", "admin")
+    }
+    assert seen == {"employee": [EVE], "manager": [MAX, EVE], "admin": [ADA, MAX, EVE]}
     eve = door.api("employee")
     assert [eve.get(f"/alerts/alr_{at}").status_code for at in (0, 1)] == [200, 404]
     assert eve.get(f"/budgets/{budget['id']}/people").status_code == 404
     pages = door.browser("employee")
     assert EVE in pages.get("/alerts").text
     assert f"/budgets/{budget['id']}" not in pages.get("/alerts").text
+
+    manager, until = door.api("manager"), (utcnow() + timedelta(hours=1)).isoformat()
+    assert eve.post("/alerts/alr_0/acknowledge", {}).status_code == 403
+    theirs, other = "alr_0", "alr_2"
+    assert manager.post(f"/alerts/{other}/acknowledge", {}).status_code == 404
+    snoozed = manager.post(f"/alerts/{theirs}/snooze", {"until": until}).get_json()
+    assert (snoozed["state"], snoozed["assigned_to"]) == ("snoozed", None)
+    assert admin.post(f"/alerts/{other}/snooze", {"until": "2020-01-01T00:00:00Z"}).status_code == 422
+    given = admin.post(f"/alerts/{other}/assign", {"person": EVE}).get_json()
+    assert (given["state"], given["assigned_to"]) == ("open", door.world.person(EVE).id)
+    assert admin.post(f"/alerts/{other}/acknowledge", {}).get_json()["acknowledged_at"]
+    listed = {
+        state: [item["id"] for item in admin.get(f"/alerts?state={state}").get_json()["items"]]
+        for state in ("open", "snoozed", "acknowledged")
+    }
+    assert listed == {"open": ["alr_1"], "snoozed": [theirs], "acknowledged": [other]}
+    assert manager.post(f"/alerts/{theirs}/reopen", {}).get_json()["snoozed_until"] is None
 
 
 @pytest.mark.one_database

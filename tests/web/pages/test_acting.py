@@ -13,8 +13,8 @@ from freezegun.api import FrozenDateTimeFactory
 from werkzeug.test import TestResponse
 
 from govern.budgets import queries as budgets
-from govern.budgets.models import Budget, BudgetRaise
-from govern.budgets.service import create_budget
+from govern.budgets.models import Alert, Budget, BudgetRaise
+from govern.budgets.service import create_budget, evaluate_all
 from govern.budgets.windows import Calendar, Period
 from govern.core.clock import utcnow
 from govern.identity import queries as identity
@@ -442,6 +442,29 @@ def test_a_budget_that_would_tell_at_once_is_confirmed_first(door: Door, admin: 
     higher = admin.send(f"/budgets/{budget.id}/edit", f"/budgets/{budget.id}", values | {"amount_usd": "100"})
     assert "It would not be over today, and 1 alert would be sent at once." in higher.text
     assert door.world.reload(budget).amount_usd == Decimal(50)
+
+
+@pytest.mark.one_database
+def test_an_alert_is_decided_about(door: Door, admin: Reader) -> None:
+    with door.govern.unit_of_work(ADMIN) as uow:
+        budget = create_budget(uow, name="All", scope="organization", amount_usd=Decimal(50), thresholds=[80])
+    rows = [billed(utcnow().date().isoformat(), "45", project=door.world.project().remote_id, key=None)]
+    run_costs(door.govern.unit_of_work, Reported(cost_rows=rows), trailing_days=3, backfill_days=3)
+    evaluate_all(door.govern.unit_of_work)
+    alert = only(door, Alert)
+    page, inbox = f"/alerts/{alert.id}", f'href="/alerts/{alert.id}"'
+    assert inbox in admin.get("/alerts").text
+    assert "Choose one of these." in admin.send(page, f"{page}/snooze", {"hours": "9"}).text
+    assert admin.send(page, f"{page}/sing", {}).status_code == 404
+    assert "Snoozed until" in admin.send(page, f"{page}/snooze", {"hours": "24"}).text
+    assert "Nothing waits for you" in admin.get("/alerts").text
+    assert inbox in admin.get("/alerts?state=snoozed").text
+    assert "Open again" not in admin.send(page, f"{page}/reopen", {}).text
+    assert f"<bdi>{door.world.person(EVE).name}</bdi>" in admin.send(page, f"{page}/assign", {"person": EVE}).text
+    assert "Acknowledged" in admin.send(page, f"{page}/acknowledge", {}).text
+    assert inbox in admin.get("/alerts?state=acknowledged").text
+    assert "No alert matches" in admin.get("/alerts?state=all&mine=yes").text
+    assert inbox in admin.get(f"/alerts?budget={budget.id}").text
 
 
 @pytest.mark.one_database

@@ -18,6 +18,7 @@ from govern.batches import service as batches
 from govern.batches.models import BatchKind
 from govern.batches.plan import limits as batch_limits
 from govern.budgets import service as budgets
+from govern.budgets.models import Alert
 from govern.core.uow import Actor, ActorKind
 from govern.findings import queries as findings
 from govern.identity import queries as identity
@@ -106,6 +107,7 @@ TABLE = {
     "/budgets/{budget}/edit": (SEEN, REFUSED, REFUSED, REFUSED),
     "/budgets/{budget}/retire": (SEEN, REFUSED, REFUSED, REFUSED),
     "/alerts": (SEEN, SEEN, SEEN, SEEN),
+    "/alerts/{alert}": (SEEN, SEEN, SEEN, SEEN),
     "/audit-events": (SEEN, REFUSED, SEEN, REFUSED),
     "/audit-events?verify=yes": (SEEN, REFUSED, SEEN, REFUSED),
     "/audit-events?search=eve&outcome=asked&from=2026-01-01&to=nonsense": (SEEN, REFUSED, SEEN, REFUSED),
@@ -152,6 +154,13 @@ def add_things(door: Door) -> Things:
         limits = Limits(PolicyScope.ORGANIZATION, "", longest_days=30, scopes=("api.responses.write",), approvers=("manager",))
         policy = policies.set_policy(uow, "", limits)
         budget = budgets.create_budget(uow, name="Eve", scope="person", scope_id=eve.id, amount_usd=Decimal(10))
+        uow.session.flush()
+        ten = Decimal(10)
+        alert = Alert(
+            id=uow.new_id("alr"), budget_id=budget.id, window="2026-03", threshold=80, generation=1, label="Eve", limit_usd=ten,
+            spent_usd=ten, billed_usd=ten, estimated_usd=Decimal(0), late=False, superseded=False, raised_at=uow.now,
+        )  # fmt: skip
+        uow.session.add(alert)
         file = f"email,team,manager\n{EVE},Search,{OLA}\nnobody,x,\n"
         draft = directory.draft(uow, file, complete=True)
         whole = budgets.create_budget(uow, name="All", scope="organization", amount_usd=Decimal(100))
@@ -178,7 +187,7 @@ def add_things(door: Door) -> Things:
             "kind": "project-keys", "finding": finding.id, "approval": approval.id, "import": draft.id,
             "policy": policy.id, "event": event.id,
             "eve": EVE, "other": OLA, "invite": invite.id, "removal": removal.id, "project": key.project_id, "key": key.id,
-            "budget": budget.id, "whole": whole.id, "token": token.id,
+            "budget": budget.id, "alert": alert.id, "whole": whole.id, "token": token.id,
             "observed": observed.id, "batch": batch.id,
         }
     )  # fmt: skip
