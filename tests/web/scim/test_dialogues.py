@@ -8,7 +8,7 @@ from freezegun.api import FrozenDateTimeFactory
 
 from govern.core.crypto import Secret
 from govern.people.models import PersonState
-from tests.given import EVE
+from tests.given import ADA, EVE
 from tests.web.conftest import Door
 from tests.web.scim.conftest import USER, Provider
 
@@ -160,3 +160,15 @@ def test_what_is_refused_is_said_in_scims_way(door: Door, provider: Provider, st
         )  # fmt: skip
         assert answer.status_code == 400, body
     assert door.api(provider.secret).get("/members").status_code == 403, "the token does nothing else"
+
+
+def test_the_last_owner_stays_and_a_refusal_changes_nothing(provider: Provider) -> None:
+    user = provider.add(ADA)
+    for method, body in (("PUT", {"schemas": [USER], "userName": ADA, "active": False}), ("DELETE", None)):
+        answer = provider(method, f"/Users/{user['id']}", body)
+        assert (answer.status_code, answer.get_json()["schemas"]) == (409, [ERROR])
+        assert "owner" in answer.get_json()["detail"]
+    kept = provider("GET", f"/Users/{user['id']}").get_json()
+    assert (kept["active"], kept["meta"]["version"]) == (True, 'W/"1"')
+    assert provider.person(ADA).state is PersonState.ACTIVE
+    assert provider.door.world.audited("provisioning.") == ["provisioning.user_added"]
