@@ -10,7 +10,7 @@ from govern.budgets.windows import DAY, Window, window_of
 from govern.notices.words import Words, message, one_line
 from govern.ports import Message
 
-LINK = "Open the budget"
+LINK = "Open the alert"
 
 
 def compose(alert: Alert, budget: Budget, note: Note, *, message_id: str, web_url: str) -> Message:
@@ -36,7 +36,7 @@ def _crossed(alert: Alert, budget: Budget, web_url: str) -> Words:
     ]
     if alert.late:
         details.insert(0, f"This is late data: {window.short} was over when it arrived.")
-    return Words(f"{label} has used {used} % of its {window.short} budget", lead, tuple(details), _link(budget, web_url), LINK)
+    return Words(f"{label} has used {used} % of its {window.short} budget", lead, tuple(details), _link(alert, web_url), LINK)
 
 
 def _foreseen(alert: Alert, budget: Budget, web_url: str) -> Words:
@@ -53,7 +53,7 @@ def _foreseen(alert: Alert, budget: Budget, web_url: str) -> Words:
         f"It counts {_days(window, budget.zone)}. This is told once, also if the forecast falls and rises again.",
     )
     subject = f"Forecast: {label} will use {used} % of its {window.short} budget"
-    return Words(subject, lead, details, _link(budget, web_url), LINK)
+    return Words(subject, lead, details, _link(alert, web_url), LINK)
 
 
 def _withdrawn(alert: Alert, budget: Budget, web_url: str) -> Words:
@@ -67,7 +67,7 @@ def _withdrawn(alert: Alert, budget: Budget, web_url: str) -> Words:
     )
     details = (f"It will not be raised again for {window.short}, even if the threshold is reached once more.",)
     subject = f"Correction: {label} has used {used} % of its {window.short} budget"
-    return Words(subject, lead, details, _link(budget, web_url), LINK)
+    return Words(subject, lead, details, _link(alert, web_url), LINK)
 
 
 def _whose(budget: Budget, label: str, *, start: bool = True) -> str:
@@ -89,8 +89,9 @@ def _days(window: Window, zone: str) -> str:
     return f"{days} ({zone}, in whole UTC days as OpenAI bills them)"
 
 
-def _link(budget: Budget, web_url: str) -> str:
-    return f"{web_url}/budgets/{budget.id}"
+def _link(alert: Alert, web_url: str) -> str:
+    """The alert's page, and not the budget's: whoever a budget for each person is about may see only the former."""
+    return f"{web_url}/alerts/{alert.id}"
 
 
 def _facts(alert: Alert, budget: Budget, note: Note, link: str) -> dict[str, object]:

@@ -44,7 +44,7 @@ def test_the_text_says_both_clocks_and_where_to_look() -> None:
     assert "The project search has used 85 % of its March 2026 budget “Search <team>”: $85.13 of $100.00." in text
     assert "$60.00 is billed by OpenAI and $25.13 is estimated from usage" in text
     assert "2026-03-01 to 2026-03-31 (Europe/Berlin" in text
-    assert "https://govern.example/budgets/bud_1" in text
+    assert "Open the alert: https://govern.example/alerts/alr_1" in text
     assert "late data" not in text
 
 
