@@ -23,7 +23,7 @@ from govern.core.db import make_engine
 from govern.core.uow import Actor, ActorKind, UnitsOfWork
 from govern.settings import Keys, OpenAI, Removal, Sealing, Settings, Web
 from tests.peers import postgres
-from tests.peers.reuse import ReusedDatabase
+from tests.peers.reuse import OURS, ReusedDatabase
 from tests.snapshots import Snapshots
 from tests.ticker import Ticker
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from tests.given import World
 
 DATABASES = ("sqlite", "postgresql")
-OURS = "govern-tests"
 ADMIN_KEY = "sk-admin-of-the-fake-organization-in-tests"
 SEALING_KEYS = "test:" + base64.b64encode(b"only for tests, 32 bytes long...").decode()
 
@@ -104,7 +103,7 @@ def postgres_template(postgres_server: postgres.Server) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_database(postgres_server: postgres.Server, postgres_template: str) -> Iterator[ReusedDatabase]:
-    database = ReusedDatabase(postgres_server, postgres_template, OURS)
+    database = ReusedDatabase(postgres_server, postgres_template)
     yield database
     database.drop()
 

@@ -85,6 +85,18 @@ def _plain(value: object) -> object:
     raise TypeError(f"An audit fact is a plain value, not {type(value).__name__}.")
 
 
+def follow(session: Session, walk: Walk, until: int, *, lines: bool = True) -> Verdict | None:
+    """Walk on to this event, in steps, so that memory stays flat; the verdict where an event does not hold. `lines`: by the
+    exported lines too, which is slower and what signed checkpoints are compared with.
+    """
+    while links := queries.links(session, after=walk.at.seq, until=until):
+        for link in links:
+            verdict = walk.step(link, chain.line(link) if lines else b"")
+            if verdict is not None:
+                return verdict
+    return None
+
+
 def verify(session: Session, box: SecretBox, anchors: Mapping[int, Anchor] | None = None, start: Anchor = START) -> Verdict:
     """Walk the whole chain and compare it with the head, and with signed checkpoints where they are at hand (by seq).
 
@@ -94,11 +106,8 @@ def verify(session: Session, box: SecretBox, anchors: Mapping[int, Anchor] | Non
     walk = Walk(box, anchors or {}, start)
     while True:
         written, digest = queries.head(session)
-        while links := queries.links(session, after=walk.at.seq, until=written):
-            for link in links:
-                verdict = walk.step(link, chain.line(link) if anchors else b"")
-                if verdict is not None:
-                    return verdict
+        if (verdict := follow(session, walk, written, lines=bool(anchors))) is not None:
+            return verdict
         checked = walk.at.seq
         if (checked, walk.at.digest) != (written, digest):
             return Verdict(checked, checked + 1, f"The log ends at {checked}, but {written} events were written.")

@@ -29,7 +29,7 @@ class Known(NamedTuple):
 def forecasts(session: Session, standings: Iterable[Standing], now: datetime) -> list[Forecast]:
     """Where each of these windows of now will end. One query of some days for each."""
     open_day = complete_before(session, now)
-    return [_forecast(session, standing, open_day) for standing in standings]
+    return [forecast_of(session, standing, open_day) for standing in standings]
 
 
 def complete_before(session: Session, now: datetime) -> date:
@@ -39,7 +39,8 @@ def complete_before(session: Session, now: datetime) -> date:
     return min(max(reached, default=now.date()), now.date())
 
 
-def _forecast(session: Session, standing: Standing, open_day: date) -> Forecast:
+def forecast_of(session: Session, standing: Standing, open_day: date) -> Forecast:
+    """Where this window of now will end. `open_day` is that of `complete_before`, the same for all."""
     if standing.budget.per_person and not standing.person_id:
         return Forecast(why="Nobody has spent anything in this window yet.")
     only = only_of(standing.budget, standing.person_id)

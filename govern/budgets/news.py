@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 import sqlalchemy as sa
@@ -39,6 +39,7 @@ def look(session: Session, pairs: Sequence[tuple[Budget, Window]], now: datetime
     for alert in session.scalars(sa.select(Alert).where(Alert.window.in_({window.key for _, window in pairs}))):
         raised[alert.budget_id, alert.window, alert.person_id].append(alert)
         about[alert.budget_id, alert.window].add(alert.person_id)
+    open_day: date | None = None  # asked for once, and only where a forecast is
     for standing in at_windows(session, pairs, now, also=about):
         spent, limit = standing.spent.amount, standing.limit
         mine = raised[standing.budget.id, standing.window.key, standing.person_id]
@@ -51,12 +52,8 @@ def look(session: Session, pairs: Sequence[tuple[Budget, Window]], now: datetime
         ]  # fmt: skip
         # What is reached is told of by the spend; a forecast of it is no news any more.
         waiting = [each for each in standing.budget.forecast_marks if each not in told and spent < each.amount(limit.usd)]
-        likely = _likely(session, standing, now) if waiting else None
+        likely = None
+        if waiting and standing.window.start <= now < standing.window.end:
+            open_day = open_day or ahead.complete_before(session, now)
+            likely = ahead.forecast_of(session, standing, open_day).likely
         yield News(standing, crossed, undone, rules.crossed(likely, limit.usd, waiting) if likely is not None else [], likely)
-
-
-def _likely(session: Session, standing: Standing, now: datetime) -> Decimal | None:
-    """What is forecast of the window of now."""
-    if not standing.window.start <= now < standing.window.end:
-        return None
-    return ahead.forecasts(session, [standing], now)[0].likely

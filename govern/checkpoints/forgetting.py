@@ -8,7 +8,6 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from govern.audit import chain
 from govern.audit import queries as log
 from govern.audit import service as audit
 from govern.audit.models import AuditEvent
@@ -43,11 +42,8 @@ def forget(units: UnitsOfWork, actor: Actor, checkpoint: Checkpoint) -> int:
     """
     with units.reading() as session:
         walk = Walk(units.box, {checkpoint.seq: checkpoint.anchor}, start_of(session, units.box))
-        while links := log.links(session, after=walk.at.seq, until=checkpoint.seq):
-            for link in links:
-                verdict = walk.step(link, chain.line(link))
-                if verdict is not None:
-                    raise AuditBroken(f"The audit log does not hold, so nothing of it goes. {verdict.problem}")
+        if (verdict := audit.follow(session, walk, checkpoint.seq)) is not None:
+            raise AuditBroken(f"The audit log does not hold, so nothing of it goes. {verdict.problem}")
     if walk.at != checkpoint.anchor:
         raise AuditBroken(f"The audit log ends at {walk.at.seq}, so nothing of it goes.")
     with units(actor) as uow:

@@ -10,6 +10,7 @@ from govern.audit.walk import Anchor
 from govern.checkpoints import queries, rules
 from govern.checkpoints.models import AuditBoundary, AuditSink, Checkpoint
 from govern.core.crypto import redact
+from govern.core.inserting import insert_one
 from govern.core.uow import UnitOfWork
 from govern.evidence import service as evidence
 from govern.evidence.rules import EvidenceBroken
@@ -26,12 +27,12 @@ def sign(uow: UnitOfWork, anchor: Anchor) -> Checkpoint:
     before = queries.newest(uow.session)
     if before is not None and rules.anchor_of(before.line.encode("utf-8"), private.public_key()) != before.anchor:
         raise EvidenceBroken(f"The checkpoint of event {before.seq} was changed in the database, so nothing is built on it.")
-    row = Checkpoint(
-        seq=anchor.seq, at=uow.now, digest=anchor.digest, root=anchor.root, key_id=key_id,
-        line=rules.signed(anchor, uow.now, private),
-    )  # fmt: skip
-    uow.session.add(row)
-    return row
+    row = {
+        "seq": anchor.seq, "at": uow.now, "digest": anchor.digest, "root": anchor.root, "key_id": key_id,
+        "line": rules.signed(anchor, uow.now, private),
+    }  # fmt: skip
+    insert_one(uow.session, Checkpoint, row)  # another worker may have signed the same event meanwhile
+    return uow.session.get_one(Checkpoint, anchor.seq)
 
 
 def note_pushed(uow: UnitOfWork, sink: str, seq: int, receipt: str) -> None:

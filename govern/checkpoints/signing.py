@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from govern.audit import chain
 from govern.audit import queries as log
-from govern.audit.service import AuditBroken
+from govern.audit.service import AuditBroken, follow
 from govern.audit.walk import Anchor, Walk
 from govern.checkpoints import queries, service
 from govern.checkpoints.models import Checkpoint
@@ -32,11 +31,8 @@ def _walked(units: UnitsOfWork) -> Anchor | None:
     with units.reading() as session:
         start, (until, digest) = queries.newest_anchor(session), log.head(session)
         walk = Walk(units.box, {}, start, rooted=True)
-        while links := log.links(session, after=walk.at.seq, until=until):
-            for link in links:
-                verdict = walk.step(link, chain.line(link))
-                if verdict is not None:
-                    raise AuditBroken(f"The audit log does not hold, so it is not signed. {verdict.problem}")
+        if (verdict := follow(session, walk, until)) is not None:
+            raise AuditBroken(f"The audit log does not hold, so it is not signed. {verdict.problem}")
     if (walk.at.seq, walk.at.digest) != (until, digest):  # a cut tail, also one that takes signed events along
         raise AuditBroken(f"The audit log does not hold, so it is not signed: {until} events are to be there, not {walk.at.seq}.")
     return walk.at if walk.at.seq > start.seq else None

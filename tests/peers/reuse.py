@@ -7,6 +7,8 @@ from psycopg import sql
 
 from tests.peers import postgres
 
+OURS = "govern-tests"
+"""The application name of connections of the test process itself, which may stay."""
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
 # Whoever may still come and write: those who are in the middle of something or hold a lock, and processes that nobody waits for.
 # Connections of this process that are at rest stay, since each new one costs the server more than most tests ask of it.
@@ -29,11 +31,10 @@ _SHAPE = """
 class ReusedDatabase:
     """`fresh()` gives the URL of a database that looks like a new copy of the template.
 
-    Connections whose application name is `name` are the caller's own: they survive it unless they are in use.
+    Connections whose application name is `OURS` survive it unless they are in use.
     """
 
-    def __init__(self, server: postgres.Server, template: str, name: str = "govern-tests") -> None:
-        self.name = name
+    def __init__(self, server: postgres.Server, template: str) -> None:
         self._server = server
         self._template = template
         self._make()
@@ -74,7 +75,7 @@ class ReusedDatabase:
 
     def _emptied(self) -> bool:
         connection = self._connection
-        connection.execute(_CUT, (self.name,))
+        connection.execute(_CUT, (OURS,))
         if connection.execute(_SHAPE).fetchone() != self._shape:
             return False
         filled = [table for (table,) in connection.execute(self._filled).fetchall()]
